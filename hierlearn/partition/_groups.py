@@ -1,0 +1,172 @@
+"""Groups of classes in plain data: nested dicts and tables, read into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierlearn.exceptions import PartitionError
+from hierlearn.partition.class_tree import ClassTree
+
+__all__ = [
+    "Group",
+    "class_array",
+    "groups_from_nested",
+    "groups_from_rows",
+    "label_codes",
+    "shorten",
+]
+
+_SHOWN = 5  # labels named in an error message
+_EXTENDED = {"primary", "also"}
+
+
+@dataclass
+class Group:
+    """Class labels of one cluster: those at home in it, and those it shares with others."""
+
+    name: str | None
+    primary: list[Any] = field(default_factory=list)
+    also: list[Any] = field(default_factory=list)
+
+
+def shorten(labels: Sequence[Any]) -> str:
+    """Write a list of labels into one line, with the rest counted."""
+    shown = ", ".join(repr(label) for label in labels[:_SHOWN])
+    rest = len(labels) - _SHOWN
+    return f"[{shown}{f', and {rest} more' if rest > 0 else ''}]"
+
+
+def class_array(labels: Iterable[Any]) -> NDArray[Any]:
+    """Collect the different labels: sorted where they can be, else in order of appearance."""
+    distinct = list(dict.fromkeys(labels))
+    if not distinct:
+        raise PartitionError("groups must name at least one class. Got none instead.")
+    try:
+        return np.array(sorted(distinct), dtype=_label_dtype(distinct))
+    except TypeError:
+        mixed = np.empty(len(distinct), dtype=object)
+        mixed[:] = distinct
+        return mixed
+
+
+def _label_dtype(labels: Sequence[Any]) -> Any:
+    """Keep numpy from turning numbers among strings into strings."""
+    kinds = {np.asarray(label).dtype.kind for label in labels}
+    return object if len(kinds) > 1 and not kinds <= set("iuf") else None
+
+
+def label_codes(labels: Iterable[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """Look up the position of each label in ``classes``."""
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    unknown = [label for label in plain if label not in position]
+    if unknown:
+        raise PartitionError(
+            "groups must hold classes of y only: remove the others. "
+            f"Got unknown classes {shorten(unknown)} instead."
+        )
+    return np.array([position[label] for label in plain], dtype=np.int64)
+
+
+def groups_from_nested(
+    nested: Mapping[str, Any],
+) -> tuple[list[Group], ClassTree | None, list[Any] | None]:
+    """Read a nested dict of groups, or the dict that ``LabelPartition.to_dict`` wrote.
+
+    Returns
+    -------
+    groups : list of Group
+        One for each key of the first level.
+    tree : ClassTree or None
+        The stored tree, or the one that deeper levels draw. Leaves are in the order of the
+        classes.
+    classes : list or None
+        Order of the classes, where the dict stores it.
+    """
+    if not isinstance(nested, Mapping) or not nested:
+        raise PartitionError(
+            f"groups must be a non-empty mapping from names to lists of classes. "
+            f"Got {nested!r} instead."
+        )
+    entries = dict(nested)
+    stored = entries.get("tree")
+    if isinstance(stored, Mapping) and "parents" in stored:
+        del entries["tree"]
+        groups = [_read_group(name, value)[0] for name, value in entries.items()]
+        return groups, ClassTree(stored["parents"], stored.get("heights")), stored.get("leaves")
+    read = [_read_group(name, value) for name, value in entries.items()]
+    paths: dict[Any, tuple[str, ...]] = {}
+    for _, group_paths in read:
+        for label, path in group_paths:
+            paths.setdefault(label, path)
+    tree = None
+    if any(len(path) > 1 for path in paths.values()):
+        tree = ClassTree.from_paths([paths[label] for label in class_array(paths).tolist()])
+    return [group for group, _ in read], tree, None
+
+
+def _read_group(name: str, value: Any) -> tuple[Group, list[tuple[Any, tuple[str, ...]]]]:
+    """Read one cluster, with the path of group names down to each of its primary classes."""
+    if isinstance(value, Mapping) and set(value) == _EXTENDED:
+        also = list(value["also"])
+        located = list(_walk(value["primary"], (str(name),)))
+    else:
+        also = []
+        located = list(_walk(value, (str(name),)))
+    primary = [label for label, _ in located]
+    repeated = len(primary) + len(also) - len({*primary, *also})
+    if repeated:
+        raise PartitionError(
+            f"groups must name a class once in each group. "
+            f"Got {repeated} repeated in group {name!r} instead."
+        )
+    return Group(str(name), primary, also), located
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Yield every class below a group with the path of group names down to it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _walk(inner, (*path, str(name)))
+    elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        for label in np.asarray(value).tolist() if isinstance(value, np.ndarray) else value:
+            yield label, path
+    else:
+        raise PartitionError(
+            "groups must end in lists of classes: write [label] for a single one. "
+            f"Got {value!r} in group {' / '.join(path)!r} instead."
+        )
+
+
+def groups_from_rows(rows: Any) -> list[Group]:
+    """Read a table of classes and clusters; clusters in the order of their first rows."""
+    records = rows.to_dict("records") if hasattr(rows, "to_dict") else list(rows)
+    numbered = all(isinstance(_cell(row, "cluster"), int | np.integer) for row in records)
+    groups: dict[Any, Group] = {}
+    primaries: dict[Any, int] = {}
+    for row in records:
+        label, cluster = _cell(row, "class"), _cell(row, "cluster")
+        group = groups.setdefault(cluster, Group(None if numbered else str(cluster)))
+        is_primary = bool(row.get("primary", label not in primaries))
+        primaries[label] = primaries.get(label, 0) + is_primary
+        (group.primary if is_primary else group.also).append(label)
+    wrong = [label for label, count in primaries.items() if count != 1]
+    if wrong:
+        raise PartitionError(
+            "rows must give every class one primary cluster: set primary in one row of each. "
+            f"Got none or several for {shorten(wrong)} instead."
+        )
+    return list(groups.values())
+
+
+def _cell(row: Mapping[str, Any], column: str) -> Any:
+    if column not in row:
+        raise PartitionError(
+            f"rows must have the columns 'class' and 'cluster'. Got {shorten(list(row))} instead."
+        )
+    return row[column]
