@@ -194,7 +194,7 @@ def check_confusion(confusion: Any, *, name: str = "confusion") -> Matrix:
             f"{name} must be square, one row and one column per class. "
             f"Got shape {checked.shape} instead."
         )
-    values = checked.data if sparse.issparse(checked) else checked
+    values: Any = checked.data if sparse.issparse(checked) else checked
     if values.size and values.min() < 0:
         raise ValueError(
             f"{name} must not have negative entries. Got a minimum of {values.min():g} instead."

@@ -33,36 +33,4 @@ class UnsupportedTargetError(HierlearnError, ValueError):
 
 
 class MissingExtraError(HierlearnError, ImportError):
-    """An optional package is needed and not installed.
-
-    Parameters
-    ----------
-    package : str
-        Name of the package that could not be imported.
-    extra : str
-        The extra of hierlearn that installs it.
-    purpose : str
-        What the package is needed for, as the beginning of a sentence.
-
-    Examples
-    --------
-    >>> from hierlearn.exceptions import MissingExtraError
-    >>> print(MissingExtraError("matplotlib", extra="display", purpose="Plotting a partition"))
-    Plotting a partition needs matplotlib: install it with pip install "hierlearn[display]".
-    """
-
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
-        super().__init__(
-            f'{purpose} needs {package}: install it with pip install "hierlearn[{extra}]".',
-            name=package,
-        )
-        self.extra = extra
-        self.purpose = purpose
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild from the keyword arguments, which plain exception pickling would lose."""
-        return _rebuild_missing_extra, (self.name, self.extra, self.purpose)
-
-
-def _rebuild_missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
-    return MissingExtraError(package, extra=extra, purpose=purpose)
+    """An optional package is needed and not installed; the message names the extra to install."""
