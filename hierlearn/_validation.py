@@ -24,7 +24,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
@@ -39,6 +38,7 @@ __all__ = [
     "check_choice",
     "check_class_codes",
     "check_confusion",
+    "check_ndim",
     "check_scores",
     "check_weights",
     "draw_seeds",
@@ -297,7 +297,42 @@ def check_weights(
     """
     if sample_weight is None:
         return None
-    placeholder = np.empty((n_samples, 1))
-    return _check_sample_weight(
-        sample_weight, placeholder, dtype=np.float64, ensure_non_negative=True
-    )
+    weights: NDArray[np.float64] = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_samples, weights)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have one entry for each of the {n_samples} samples. "
+            f"Got shape {weights.shape} instead."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        worst = weights[~(np.isfinite(weights) & (weights >= 0))][0]
+        raise ValueError(
+            f"sample_weight must hold finite numbers that are not negative. Got {worst:g} instead."
+        )
+    return weights
+
+
+def check_ndim(X: Any, name: str, takes_nd: bool) -> None:
+    """Refuse X of more than two dimensions where rows of features are needed.
+
+    Parameters
+    ----------
+    X : object
+        Whatever the caller passed.
+    name : str
+        Name of the estimator, for the message.
+    takes_nd : bool
+        Whether more dimensions are fine.
+
+    Raises
+    ------
+    ValueError
+        If X has more than two dimensions and they are not.
+    """
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) > 2 and not takes_nd:
+        raise ValueError(
+            f"X must be 2-D, (n_samples, n_features), for {name}. Got shape {tuple(shape)} "
+            "instead; flatten each sample with X.reshape(len(X), -1)."
+        )
