@@ -15,9 +15,9 @@ from hierlearn.partition.class_tree import ClassTree
 __all__ = [
     "Group",
     "class_array",
+    "class_positions",
     "groups_from_nested",
     "groups_from_rows",
-    "label_codes",
     "shorten",
 ]
 
@@ -60,7 +60,7 @@ def _label_dtype(labels: Sequence[Any]) -> Any:
     return object if len(kinds) > 1 and not kinds <= set("iuf") else None
 
 
-def label_codes(labels: Iterable[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+def class_positions(labels: Iterable[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     """Look up the position of each label in ``classes``."""
     position = {label: code for code, label in enumerate(classes.tolist())}
     plain = [label.item() if isinstance(label, np.generic) else label for label in labels]

@@ -22,9 +22,9 @@ from hierlearn.partition._checks import (
 from hierlearn.partition._groups import (
     Group,
     class_array,
+    class_positions,
     groups_from_nested,
     groups_from_rows,
-    label_codes,
     shorten,
 )
 from hierlearn.partition.class_tree import ClassTree
@@ -249,7 +249,7 @@ class LabelPartition:
         wanted = check_classes(classes)
         if set(wanted.tolist()) != set(self.classes.tolist()):
             self.check_classes(wanted)
-        order = label_codes(wanted, self.classes)
+        order = class_positions(wanted, self.classes)
         return replace(
             self,
             classes=wanted,
@@ -479,7 +479,7 @@ def _assemble(
     """Make a partition from parsed groups of class labels."""
     named = [label for group in groups for label in [*group.primary, *group.also]]
     ordered = class_array(named) if classes is None else check_classes(classes)
-    codes = [label_codes([*group.primary, *group.also], ordered) for group in groups]
+    codes = [class_positions([*group.primary, *group.also], ordered) for group in groups]
     labels = np.full(ordered.size, -1, dtype=np.int64)
     for cluster, (group, members) in enumerate(zip(groups, codes, strict=True)):
         primary = members[: len(group.primary)]

@@ -1,0 +1,287 @@
+"""What the partitioners share: reading their input, numbering, the fitted attributes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hierlearn._validation import check_class_codes, fit_context
+from hierlearn.confusion import confusion_from_scores, label_codes
+from hierlearn.exceptions import PartitionError
+from hierlearn.partition.class_tree import ClassTree
+from hierlearn.partition.label_partition import LabelPartition
+
+__all__ = [
+    "AFFINITIES",
+    "Confusion",
+    "ConfusionPartitioner",
+    "ScoreTransformMixin",
+    "number_by_first_class",
+    "partition_input",
+    "renumber_clusters",
+    "require_y",
+    "store_partition",
+]
+
+# An ndarray or a csr_array: scipy ships no types, which makes the union no narrower than Any.
+Confusion: TypeAlias = Any
+
+AFFINITIES = ("precomputed", "hard", "soft", "top_k", "co_detection")
+
+_WITH_TARGET = ("hard", "soft", "top_k")
+
+
+def partition_input(partitioner: Any) -> str:
+    """Say what the ``fit`` of a partitioner expects as its X.
+
+    Parameters
+    ----------
+    partitioner : estimator
+        Any partitioner. One that is not ours says so by an attribute ``partition_input``.
+
+    Returns
+    -------
+    kind : {"confusion", "scores", "features", "taxonomy"}
+        "confusion" : a confusion matrix, row = true class; y is not used. Taken where the
+        partitioner does not say.
+        "scores" : class scores (n_samples, n_classes), and y as codes of the classes.
+        "features" : any representation (n_samples, n_features), and y as labels.
+        "taxonomy" : X is not used; the classes are those of y, or ``classes=``.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import CentroidPartitioner, ConfusionLinkagePartitioner
+    >>> from hierlearn.partition import partition_input
+    >>> partition_input(ConfusionLinkagePartitioner())
+    'confusion'
+    >>> partition_input(ConfusionLinkagePartitioner(affinity="soft"))
+    'scores'
+    >>> partition_input(CentroidPartitioner())
+    'features'
+    """
+    return str(getattr(partitioner, "partition_input", "confusion"))
+
+
+def number_by_first_class(labels: ArrayLike) -> NDArray[np.int64]:
+    """Renumber clusters from 0 in the order of their first classes.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_classes,)
+        Cluster of each class, by any distinct values.
+
+    Returns
+    -------
+    labels : ndarray of int64, shape (n_classes,)
+
+    Examples
+    --------
+    >>> from hierlearn.partition._common import number_by_first_class
+    >>> number_by_first_class([7, 2, 7, 5]).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, codes = np.unique(np.asarray(labels), return_index=True, return_inverse=True)
+    rank = np.empty(first.size, dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[codes]
+
+
+def renumber_clusters(partition: LabelPartition) -> LabelPartition:
+    """Return the same partition with its clusters numbered by their first primary classes."""
+    labels = number_by_first_class(partition.labels)
+    old = np.empty(partition.n_clusters, dtype=np.int64)
+    old[labels] = partition.labels
+    names = None if partition.names is None else tuple(partition.names[cluster] for cluster in old)
+    return replace(partition, labels=labels, membership=partition.membership[:, old], names=names)
+
+
+def store_partition(estimator: Any, partition: LabelPartition) -> None:
+    """Set the fitted attributes that every partitioner has."""
+    estimator.partition_ = partition
+    estimator.classes_ = partition.classes
+    estimator.labels_ = partition.labels
+    estimator.n_clusters_ = partition.n_clusters
+
+
+def require_y(estimator: Any, remedy: str) -> ValueError:
+    """Make the error for a missing y, in scikit-learn's wording."""
+    name = type(estimator).__name__
+    return ValueError(
+        f"This {name} estimator requires y to be passed, but the target y is None: {remedy}."
+    )
+
+
+class ScoreTransformMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """``transform`` and ``predict`` for partitioners fitted on one column per class."""
+
+    partition_: LabelPartition
+    n_clusters_: int
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_clusters_
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Sum class scores over the clusters.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_classes)
+            Class scores, columns in the order of ``classes_``.
+
+        Returns
+        -------
+        cluster_scores : ndarray of shape (n_samples, n_clusters)
+        """
+        return self._cluster_scores(X)
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Name the cluster with the largest sum of class scores.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_classes)
+            Class scores, columns in the order of ``classes_``.
+
+        Returns
+        -------
+        clusters : ndarray of int64, shape (n_samples,)
+        """
+        return self._cluster_scores(X).argmax(axis=1)
+
+    def _cluster_scores(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        scores = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
+        return self.partition_.cluster_scores(scores)
+
+
+class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
+    """Base of the partitioners that cluster a confusion matrix.
+
+    A subclass has the parameters ``affinity`` and ``k``, and implements ``_cluster``.
+    """
+
+    affinity: str
+    k: int | None
+
+    @property
+    def partition_input(self) -> str:
+        """What ``fit`` expects, see :func:`hierlearn.partition.partition_input`."""
+        return "confusion" if self.affinity == "precomputed" else "scores"
+
+    def _cluster(self, confusion: Confusion) -> tuple[NDArray[np.int64], ClassTree | None]:
+        """Return the cluster of each class, by any numbers, and a tree where there is one."""
+        raise NotImplementedError
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
+        """Partition the classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            With ``affinity="precomputed"`` a confusion matrix of shape (n_classes, n_classes),
+            row = true class, column = predicted class, normalised or not. Otherwise class scores
+            of shape (n_samples, n_classes), held out.
+        y : array-like of shape (n_samples,) or None, default=None
+            True classes of the rows of the scores: integer codes (column numbers), or labels of
+            another dtype; for "top_k" also an indicator matrix of shape (n_samples, n_classes).
+            Not used by the affinities "precomputed" and "co_detection".
+        classes : array-like of shape (n_classes,) or None, default=None
+            Labels of the classes, in the order of the columns. None takes the labels in y where
+            they are not integers, else 0, 1, ...
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X is not square or has negative entries (``affinity="precomputed"``), or y is
+            missing where it is needed.
+        PartitionError
+            If ``classes`` does not fit the columns of X.
+        """
+        values = _check_not_negative(
+            self, validate_data(self, X, accept_sparse="csr", dtype=np.float64)
+        )
+        if self.affinity == "precomputed":
+            confusion = _check_square(self, values)
+        else:
+            y, classes = self._check_target(y, classes, values.shape)
+            confusion = confusion_from_scores(values, y, method=self.affinity, k=self.k)
+        labels, tree = self._cluster(confusion)
+        names = _check_column_classes(classes, values.shape[1])
+        store_partition(self, LabelPartition(names, number_by_first_class(labels), None, tree))
+        return self
+
+    def _check_target(
+        self, y: Any, classes: ArrayLike | None, shape: tuple[int, int]
+    ) -> tuple[Any, ArrayLike | None]:
+        """Turn y into codes, and find the classes where y holds labels."""
+        if self.affinity not in _WITH_TARGET:
+            return None, classes
+        if y is None:
+            raise require_y(self, "give the true class of each row of the scores")
+        if self.affinity == "top_k" and (sparse.issparse(y) or np.ndim(y) == 2):
+            return y, classes  # several labels a sample, as an indicator matrix
+        target = np.asarray(y)
+        if target.ndim == 1 and target.dtype.kind not in "biuf":
+            classes = _check_column_classes(
+                np.unique(target) if classes is None else classes, shape[1]
+            )
+            target = label_codes(target, classes)
+        return check_class_codes(target, shape[1], n_samples=shape[0]), classes
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.pairwise = self.affinity == "precomputed"
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = self.affinity in _WITH_TARGET
+        return tags
+
+
+def _check_not_negative(estimator: Any, values: Any) -> Confusion:
+    """Check that there are no negative entries; sparse matrices become arrays."""
+    if sparse.issparse(values):
+        values = sparse.csr_array(values)
+    entries = values.data if sparse.issparse(values) else values
+    if entries.size and entries.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to {type(estimator).__name__}: X must hold counts, "
+            "shares or posteriors, for decision values see hierlearn.confusion.class_scores. "
+            f"Got a minimum of {entries.min():g} instead."
+        )
+    return values
+
+
+def _check_square(estimator: Any, confusion: Confusion) -> Confusion:
+    if confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(
+            f"{type(estimator).__name__} with affinity='precomputed' needs a square confusion "
+            "matrix, a row and a column per class: for class scores set affinity='soft'. "
+            f"Got shape {confusion.shape} instead."
+        )
+    return confusion
+
+
+def _check_column_classes(classes: ArrayLike | None, n_columns: int) -> NDArray[Any]:
+    """Return the labels of the columns, codes by default."""
+    if classes is None:
+        return np.arange(n_columns)
+    checked = np.asarray(classes)
+    if checked.shape != (n_columns,):
+        raise PartitionError(
+            f"classes must have one label for each of the {n_columns} columns of X. "
+            f"Got shape {checked.shape} instead; pass classes= where y lacks some of them."
+        )
+    return checked

@@ -1,0 +1,205 @@
+"""Clusters of class means in any representation of the data."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from hierlearn._validation import Interval, StrOptions, as_random_state, fit_context
+from hierlearn.exceptions import PartitionError
+from hierlearn.partition._common import require_y, store_partition
+from hierlearn.partition._groups import class_positions, shorten
+from hierlearn.partition.label_partition import LabelPartition
+from hierlearn.partition.spectral import cluster_rows, similarity_spectrum, spectral_labels
+
+__all__ = ["CentroidPartitioner", "class_means", "cluster_means_spectrally"]
+
+
+def class_means(X: Any, codes: NDArray[np.int64], n_classes: int) -> Any:
+    """Average the samples of each class.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        Any representation.
+    codes : ndarray of int, shape (n_samples,)
+        Class of each sample, from 0 to ``n_classes - 1``, each class with a sample.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    means : ndarray or csr_array of shape (n_classes, n_features)
+        Sparse if X is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.partition import class_means
+    >>> class_means(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1]), 2).tolist()
+    [[1.0], [5.0]]
+    """
+    shares = 1 / np.bincount(codes, minlength=n_classes)[codes]
+    entries = (shares, (codes, np.arange(codes.size)))
+    averaging = sparse.csr_array(entries, shape=(n_classes, codes.size))
+    means = averaging @ X
+    return sparse.csr_array(means) if sparse.issparse(means) else means
+
+
+def cluster_means_spectrally(
+    means: Any, n_clusters: int, *, random_state: Any = None
+) -> NDArray[np.int64]:
+    """Cluster points spectrally by Gaussian similarity, as wide as their median distance.
+
+    Parameters
+    ----------
+    means : ndarray or csr_array of shape (n_classes, n_features)
+        A point per class.
+    n_clusters : int
+        Number of clusters.
+    random_state : int, RandomState instance or None, default=None
+        For k-means on the eigenvectors.
+
+    Returns
+    -------
+    labels : ndarray of int64, shape (n_classes,)
+        Clusters numbered by their first classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.partition import cluster_means_spectrally
+    >>> cluster_means_spectrally(np.array([[0.0], [1.0], [9.0], [8.0]]), 2, random_state=0)
+    array([0, 0, 1, 1])
+    """
+    squares = euclidean_distances(means, squared=True)
+    between = squares[np.triu_indices_from(squares, k=1)]
+    apart = between[between > 0]
+    width = np.median(apart) if apart.size else 1.0
+    _, vectors = similarity_spectrum(np.exp(-squares / width), n_clusters)
+    return spectral_labels(vectors, n_clusters, random_state=random_state)
+
+
+class CentroidPartitioner(BaseEstimator):
+    """Cluster classes by where their samples lie on average.
+
+    Needs no classifier: any low-dimensional representation of the data will do.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters; at most one per different class mean is made.
+    method : {"kmeans", "spectral"}, default="kmeans"
+        "kmeans" clusters the class means themselves, "spectral" a Gaussian similarity between
+        them, as wide as the median of their distances.
+    random_state : int, RandomState instance or None, default=None
+        For k-means.
+
+    Attributes
+    ----------
+    partition_ : LabelPartition
+        The clusters, without a tree.
+    labels_ : ndarray of int64, shape (n_classes,)
+        Cluster of each class.
+    n_clusters_ : int
+        Number of clusters.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Feature names seen during fit, where X had any.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 1 (k-means and spectral clustering on low dimensional representations of the data).
+
+    Examples
+    --------
+    >>> from hierlearn.partition import CentroidPartitioner
+    >>> X, y = [[0.0], [0.2], [1.0], [9.0], [8.0]], ["a", "a", "b", "c", "d"]
+    >>> CentroidPartitioner(n_clusters=2, random_state=0).fit(X, y).partition_.to_dict()
+    {'cluster_0': ['a', 'b'], 'cluster_1': ['c', 'd']}
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "method": [StrOptions({"kmeans", "spectral"})],
+        "random_state": ["random_state"],
+    }
+
+    partition_input = "features"
+
+    def __init__(
+        self, n_clusters: int = 8, *, method: str = "kmeans", random_state: Any = None
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.method = method
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
+        """Partition the classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Any representation of the samples.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            The labels in y, in the order to keep. None sorts them.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If y is missing or not made of classes.
+        PartitionError
+            If y has other classes than ``classes``.
+        """
+        if y is None:
+            raise require_y(self, "give the class label of each row of X")
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
+        check_classification_targets(y)
+        labels, codes = _encode(y, classes)
+        means = class_means(sparse.csr_array(X) if sparse.issparse(X) else X, codes, labels.size)
+        cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
+        n_clusters = min(self.n_clusters, labels.size)
+        rng = as_random_state(self.random_state)
+        store_partition(self, LabelPartition(labels, cluster(means, n_clusters, random_state=rng)))
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _encode(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the classes and the code of each sample's, in the order asked for."""
+    present, codes = np.unique(y, return_inverse=True)
+    if classes is None:
+        return present, codes
+    wanted = np.asarray(classes)
+    absent = sorted(set(wanted.tolist()) - set(present.tolist()), key=str)
+    if absent:
+        raise PartitionError(
+            "classes must all occur in y, as a class without samples has no mean. "
+            f"Got none of {shorten(absent)} in y instead."
+        )
+    return wanted, class_positions(present, wanted)[codes]

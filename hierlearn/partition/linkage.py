@@ -1,0 +1,271 @@
+"""Average linkage of confusion distances, cut into clusters (Algorithm 1)."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+
+from hierlearn._validation import Interval, StrOptions
+from hierlearn.confusion import distance_from_confusion
+from hierlearn.partition._common import (
+    AFFINITIES,
+    Confusion,
+    ConfusionPartitioner,
+    number_by_first_class,
+)
+from hierlearn.partition.class_tree import ClassTree
+
+__all__ = [
+    "ConfusionLinkagePartitioner",
+    "average_linkage",
+    "cut_by_count",
+    "cut_by_distance",
+    "cut_by_size",
+]
+
+
+def average_linkage(confusion: Any) -> NDArray[np.float64]:
+    """Link classes by the mean of their confusion distances (UPGMA).
+
+    Parameters
+    ----------
+    confusion : array-like or sparse matrix of shape (n_classes, n_classes)
+        Row = true class, column = predicted class.
+
+    Returns
+    -------
+    linkage : ndarray of shape (n_classes - 1, 4)
+        In scipy's format.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 3.1 (D, d(r, s)) and Algorithm 1, steps 1 and 2.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import average_linkage
+    >>> average_linkage([[8, 2, 0], [2, 8, 0], [0, 0, 9]]).tolist()
+    [[0.0, 1.0, 0.8, 2.0], [2.0, 3.0, 1.0, 3.0]]
+    """
+    distances = distance_from_confusion(confusion)
+    if distances.shape[0] == 1:
+        return np.empty((0, 4))
+    return linkage(squareform(distances, checks=False), method="average")
+
+
+def cut_by_size(linkage: ArrayLike, max_size: int) -> NDArray[np.int64]:
+    """Split a tree from the top until no cluster has more than ``max_size`` classes.
+
+    Parameters
+    ----------
+    linkage : array-like of shape (n_classes - 1, 4)
+        In scipy's format.
+    max_size : int
+        Upper limit on the number of classes in a cluster, theta in the paper.
+
+    Returns
+    -------
+    labels : ndarray of int64, shape (n_classes,)
+        Clusters numbered by their first classes. A sub-tree is split only where it is too large.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    Algorithm 1, step 3 (theta). The printed condition is read together with the text of sec. 3.1:
+    a sub-tree is split until it fits.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import cut_by_size
+    >>> chain = [[0, 1, 0.1, 2], [2, 4, 0.2, 3], [3, 5, 0.3, 4]]
+    >>> cut_by_size(chain, 3).tolist()
+    [0, 0, 0, 1]
+    >>> cut_by_size(chain, 2).tolist()
+    [0, 0, 1, 2]
+    """
+    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    return _clusters_of_kept_merges(merges, merges[:, 3] <= max_size)
+
+
+def cut_by_count(linkage: ArrayLike, n_clusters: int) -> NDArray[np.int64]:
+    """Undo the last merges until there are ``n_clusters`` clusters.
+
+    Parameters
+    ----------
+    linkage : array-like of shape (n_classes - 1, 4)
+        In scipy's format.
+    n_clusters : int
+        Number of clusters; more than there are classes gives each class its own.
+
+    Returns
+    -------
+    labels : ndarray of int64, shape (n_classes,)
+        Clusters numbered by their first classes: exactly ``n_clusters`` also where merges have
+        equal heights.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import cut_by_count
+    >>> cut_by_count([[0, 1, 0.1, 2], [2, 4, 0.2, 3], [3, 5, 0.3, 4]], 2).tolist()
+    [0, 0, 0, 1]
+    """
+    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    return _clusters_of_kept_merges(merges, np.arange(len(merges)) < len(merges) + 1 - n_clusters)
+
+
+def cut_by_distance(linkage: ArrayLike, threshold: float) -> NDArray[np.int64]:
+    """Undo all merges at or above a distance.
+
+    Parameters
+    ----------
+    linkage : array-like of shape (n_classes - 1, 4)
+        In scipy's format.
+    threshold : float
+        A threshold of 1 on confusion distances leaves groups apart that are never confused.
+
+    Returns
+    -------
+    labels : ndarray of int64, shape (n_classes,)
+        Clusters numbered by their first classes.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import cut_by_distance
+    >>> cut_by_distance([[0, 1, 0.1, 2], [2, 4, 0.2, 3], [3, 5, 0.3, 4]], 0.2).tolist()
+    [0, 0, 1, 2]
+    """
+    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    return _clusters_of_kept_merges(merges, merges[:, 2] < threshold)
+
+
+def _clusters_of_kept_merges(
+    merges: NDArray[np.float64], kept: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Label each class by the highest node above it that is kept, walking down from the root.
+
+    ``kept`` never marks a merge above one that it does not mark: sizes and heights grow upwards.
+    """
+    n_classes = len(merges) + 1
+    top = np.arange(2 * n_classes - 1)
+    children = merges[:, :2].astype(np.int64)
+    for merge in np.flatnonzero(kept)[::-1]:
+        top[children[merge]] = top[n_classes + merge]
+    return number_by_first_class(top[:n_classes])
+
+
+class ConfusionLinkagePartitioner(ConfusionPartitioner):
+    """Cluster classes by average linkage of how often they are confused.
+
+    Distances are one minus the row-normalised confusion, made symmetric; classes are linked by
+    their mean distance, and the tree is cut from the top. The number of clusters follows from the
+    data unless it is given.
+
+    Parameters
+    ----------
+    max_cluster_size : int or None, default=None
+        Upper limit on the number of classes in a cluster, theta in the paper. None, with the two
+        parameters below also None, means ``max(2, ceil(sqrt(n_classes)))``.
+    n_clusters : int or None, default=None
+        Number of clusters; at most one per class is made.
+    distance_threshold : float or None, default=None
+        Distance at or above which clusters are not merged. Distances lie between 0 and 1; 1 is
+        that of classes which are never confused.
+    affinity : {"precomputed", "hard", "soft", "top_k", "co_detection"}, default="precomputed"
+        What ``fit`` gets: a confusion matrix ("precomputed"), or class scores from which the
+        confusion matrix of that name is taken, see
+        :func:`hierlearn.confusion.confusion_from_scores`.
+    k : int or None, default=None
+        Number of top classes, for the affinities "top_k" and "co_detection".
+
+    Attributes
+    ----------
+    partition_ : LabelPartition
+        The clusters, with the linkage as their tree.
+    labels_ : ndarray of int64, shape (n_classes,)
+        Cluster of each class.
+    n_clusters_ : int
+        Number of clusters.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes.
+    linkage_ : ndarray of shape (n_classes - 1, 4)
+        The linkage in scipy's format.
+    n_features_in_ : int
+        Number of classes.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names seen during fit, where X had any.
+
+    See Also
+    --------
+    ConfusionSpectralPartitioner : Spectral clustering of the same matrix.
+    cut_by_size : The cut without the estimator.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 3.1 and Algorithm 1 (C_p, D, theta).
+
+    Examples
+    --------
+    >>> from hierlearn.partition import ConfusionLinkagePartitioner
+    >>> confusion = [[7, 3, 0, 0], [2, 8, 0, 0], [0, 0, 6, 4], [0, 1, 3, 6]]
+    >>> partitioner = ConfusionLinkagePartitioner(max_cluster_size=2)
+    >>> partitioner.fit(confusion, classes=["cat", "dog", "car", "bus"]).partition_.to_table()[0]
+    {'class': 'cat', 'cluster': 0, 'primary': True}
+    >>> partitioner.labels_
+    array([0, 0, 1, 1])
+    >>> partitioner.transform([[0.5, 0.2, 0.2, 0.1]]).round(2).tolist()
+    [[0.7, 0.3]]
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "max_cluster_size": [Interval(Integral, 1, None, closed="left"), None],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
+        "affinity": [StrOptions(set(AFFINITIES))],
+        "k": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    linkage_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        *,
+        max_cluster_size: int | None = None,
+        n_clusters: int | None = None,
+        distance_threshold: float | None = None,
+        affinity: str = "precomputed",
+        k: int | None = None,
+    ) -> None:
+        self.max_cluster_size = max_cluster_size
+        self.n_clusters = n_clusters
+        self.distance_threshold = distance_threshold
+        self.affinity = affinity
+        self.k = k
+
+    def _cluster(self, confusion: Confusion) -> tuple[NDArray[np.int64], ClassTree]:
+        given = {
+            name: getattr(self, name)
+            for name in ("max_cluster_size", "n_clusters", "distance_threshold")
+            if getattr(self, name) is not None
+        }
+        if len(given) > 1:
+            raise ValueError(
+                "max_cluster_size, n_clusters and distance_threshold exclude each other: set one "
+                f"and leave the others None. Got {given} instead."
+            )
+        self.linkage_ = average_linkage(confusion)
+        if self.n_clusters is not None:
+            labels = cut_by_count(self.linkage_, self.n_clusters)
+        elif self.distance_threshold is not None:
+            labels = cut_by_distance(self.linkage_, self.distance_threshold)
+        else:
+            default = max(2, ceil(sqrt(confusion.shape[0])))
+            labels = cut_by_size(self.linkage_, self.max_cluster_size or default)
+        return labels, ClassTree.from_linkage(self.linkage_)

@@ -1,0 +1,232 @@
+"""Clusters that are given: a taxonomy, a spreadsheet, a partition made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+
+from hierlearn._validation import fit_context
+from hierlearn.exceptions import PartitionError
+from hierlearn.partition._common import renumber_clusters, require_y, store_partition
+from hierlearn.partition._groups import class_array, shorten
+from hierlearn.partition.label_partition import LabelPartition
+
+__all__ = ["TaxonomyPartitioner", "partition_from_groups"]
+
+
+def partition_from_groups(groups: Any, classes: ArrayLike | None = None) -> LabelPartition:
+    """Make a partition from groups in any of the forms that people have them in.
+
+    Parameters
+    ----------
+    groups : mapping, array-like, LabelPartition or None
+        - mapping from class to group: ``{"cat": "animals", "car": "vehicles"}``;
+        - mapping from group to classes: ``{"animals": ["cat"], "vehicles": ["car"]}``, also
+          nested deeper, which gives a tree, or as ``LabelPartition.to_dict`` writes it;
+        - array-like of shape (n_classes,): the group of each class, in the order of ``classes``;
+        - LabelPartition;
+        - None: all classes in one cluster.
+    classes : array-like of shape (n_classes,) or None, default=None
+        The classes. Others that the groups name are left out. None takes those that the groups
+        name, sorted, and for an array 0, 1, ...
+
+    Returns
+    -------
+    partition : LabelPartition
+        Clusters numbered by their first classes.
+
+    Raises
+    ------
+    PartitionError
+        If a class has no group, or the groups have another form.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import partition_from_groups
+    >>> partition_from_groups({"cat": "animals", "dog": "animals", "car": "vehicles"}).to_dict()
+    {'vehicles': ['car'], 'animals': ['cat', 'dog']}
+    >>> partition_from_groups(["x", "y", "x"], classes=["a", "b", "c"]).to_dict()
+    {'x': ['a', 'c'], 'y': ['b']}
+    """
+    if groups is None:
+        labels = _classes_or(classes, None)
+        return LabelPartition(labels, np.zeros(labels.size, dtype=np.int64))
+    if isinstance(groups, LabelPartition):
+        classes = groups.classes if classes is None else classes
+        groups = groups.to_dict()
+    if isinstance(groups, Mapping):
+        by_class = not any(_is_group(value) for value in groups.values())
+        partition = _from_classes(groups, classes) if by_class else _from_nested(groups, classes)
+    else:
+        partition = _from_array(groups, classes)
+    return renumber_clusters(partition)
+
+
+def _is_group(value: Any) -> bool:
+    """Whether a value of a mapping holds classes, and is not the name of a group."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
+
+
+def _classes_or(classes: ArrayLike | None, default: Any) -> NDArray[Any]:
+    chosen = default if classes is None else classes
+    if chosen is None:
+        raise PartitionError("classes must be given where groups is None. Got None instead.")
+    return np.asarray(chosen)
+
+
+def _from_classes(groups: Mapping[Any, Any], classes: ArrayLike | None) -> LabelPartition:
+    known = _classes_or(classes, class_array(groups))
+    absent = [label for label in known.tolist() if label not in groups]
+    if absent:
+        raise PartitionError(
+            "groups must name the group of every class: add the others. "
+            f"Got none for {shorten(absent)} instead."
+        )
+    rows = [{"class": label, "cluster": groups[label]} for label in known.tolist()]
+    return LabelPartition.from_table(rows, known)
+
+
+def _from_nested(groups: Mapping[str, Any], classes: ArrayLike | None) -> LabelPartition:
+    if classes is None:
+        return LabelPartition.from_dict(groups)
+    known = np.asarray(classes)
+    stored = groups.get("tree")
+    if isinstance(stored, Mapping) and "parents" in stored:
+        whole = LabelPartition.from_dict(groups)
+        if set(whole.classes.tolist()) == set(known.tolist()):
+            return whole.aligned_to(known)
+        groups = {name: value for name, value in groups.items() if name != "tree"}
+    return LabelPartition.from_dict(_restricted(groups, set(known.tolist())), known)
+
+
+def _restricted(groups: Mapping[str, Any], known: set[Any]) -> dict[str, Any]:
+    """Leave out the classes that are not known, and groups without any."""
+    kept: dict[str, Any] = {}
+    for name, value in groups.items():
+        inner: Any
+        if isinstance(value, Mapping) and set(value) == {"primary", "also"}:
+            inner = {key: [c for c in labels if c in known] for key, labels in value.items()}
+            empty = not inner["primary"]
+        elif isinstance(value, Mapping):
+            inner = _restricted(value, known)
+            empty = not inner
+        elif _is_group(value):
+            inner = [label for label in np.asarray(value, dtype=object).tolist() if label in known]
+            empty = not inner
+        else:
+            inner, empty = value, False  # from_dict says what is wrong with it
+        if not empty:
+            kept[name] = inner
+    return kept
+
+
+def _from_array(groups: ArrayLike, classes: ArrayLike | None) -> LabelPartition:
+    names = np.asarray(groups)
+    known = _classes_or(classes, np.arange(names.size))
+    if names.shape != known.shape:
+        raise PartitionError(
+            f"groups must have one entry for each of the {known.size} classes. "
+            f"Got shape {names.shape} instead."
+        )
+    pairs = zip(known.tolist(), names.tolist(), strict=True)
+    return LabelPartition.from_table(
+        [{"class": label, "cluster": name} for label, name in pairs], known
+    )
+
+
+class TaxonomyPartitioner(BaseEstimator):
+    """Take the clusters from given groups of classes.
+
+    Parameters
+    ----------
+    groups : mapping, array-like, LabelPartition or None, default=None
+        - mapping from class to group: ``{"cat": "animals", "car": "vehicles"}``;
+        - mapping from group to classes: ``{"animals": ["cat"], "vehicles": ["car"]}``, also
+          nested deeper, which gives a tree;
+        - array-like of shape (n_classes,): the group of each class, in the order of ``classes_``;
+        - LabelPartition;
+        - None: all classes in one cluster.
+
+    Attributes
+    ----------
+    partition_ : LabelPartition
+        The clusters, named by their groups, with a tree where groups were nested deeper.
+    labels_ : ndarray of int64, shape (n_classes,)
+        Cluster of each class.
+    n_clusters_ : int
+        Number of clusters.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes.
+
+    See Also
+    --------
+    partition_from_groups : The same without the estimator.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 4 (the 20 given groups of CIFAR-100).
+
+    Examples
+    --------
+    >>> from hierlearn.partition import TaxonomyPartitioner
+    >>> taxonomy = TaxonomyPartitioner({"animals": ["cat", "dog"], "vehicles": ["car", "bus"]})
+    >>> taxonomy.fit(None, ["dog", "cat", "car", "dog"]).partition_.to_dict()
+    {'vehicles': ['car'], 'animals': ['cat', 'dog']}
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "groups": [Mapping, LabelPartition, "array-like", None],
+    }
+
+    partition_input = "taxonomy"
+
+    def __init__(self, groups: Any = None) -> None:
+        self.groups = groups
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any = None, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
+        """Partition the classes.
+
+        Parameters
+        ----------
+        X : object, default=None
+            Not used, for the sake of the common signature.
+        y : array-like of shape (n_samples,) or None, default=None
+            Class labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All class labels, in the order to keep. None takes those in y, sorted, or else those
+            that ``groups`` names.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to take the classes from: neither y nor classes nor groups.
+        PartitionError
+            If a class has no group.
+        """
+        if classes is None and y is not None:
+            check_classification_targets(y)
+            classes = np.unique(np.asarray(y))
+        if classes is None and self.groups is None:
+            raise require_y(self, "give the class labels, or groups that name the classes")
+        store_partition(self, partition_from_groups(self.groups, classes))
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.no_validation = True  # X is not looked at, as DummyClassifier does not
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = self.groups is None
+        return tags
