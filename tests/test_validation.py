@@ -7,6 +7,7 @@ from hierlearn._validation import (
     check_choice,
     check_class_codes,
     check_confusion,
+    check_ndim,
     check_scores,
     check_weights,
     draw_seeds,
@@ -100,3 +101,14 @@ def test_weights():
 def test_bad_weights(weight, message):
     with pytest.raises(ValueError, match=message):
         check_weights(weight, 3)
+
+
+def test_more_than_two_dimensions_are_refused_where_rows_are_needed():
+    images = np.zeros((4, 3, 8, 8))
+    with pytest.raises(
+        ValueError, match=r"X must be 2-D.* for Perceptron. Got shape \(4, 3, 8, 8\)"
+    ):
+        check_ndim(images, "Perceptron", takes_nd=False)
+    check_ndim(images, "Perceptron", takes_nd=True)
+    check_ndim(images.reshape(4, -1), "Perceptron", takes_nd=False)
+    check_ndim([[1, 2]], "Perceptron", takes_nd=False)

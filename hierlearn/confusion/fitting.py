@@ -109,7 +109,8 @@ def seed_estimator(estimator: EstimatorT, seed: int) -> EstimatorT:
 
 def _weight_name(estimator: Any) -> str | None:
     """Name of the fit parameter that brings the weights to where they count, None if none does."""
-    if has_fit_parameter(estimator, "sample_weight"):
+    members = _members(estimator)
+    if has_fit_parameter(estimator, "sample_weight") and not members:
         return "sample_weight"
     if not _forwards_parameters(estimator):
         return None
@@ -121,9 +122,16 @@ def _weight_name(estimator: Any) -> str | None:
         return None if inner is None else f"{step}__{inner}"
     if hasattr(estimator, "estimator"):
         return _weight_name(estimator.estimator)
-    members = [member for _, member in getattr(estimator, "estimators", [])]
     supported = all(_weight_name(member) == "sample_weight" for member in members)
     return "sample_weight" if members and supported else None
+
+
+def _members(estimator: Any) -> list[Any]:
+    """Members of a voting or stacking ensemble, whose fit takes weights only if theirs do."""
+    named = getattr(estimator, "estimators", None)
+    if not isinstance(named, list):
+        return []
+    return [pair[1] for pair in named if isinstance(pair, tuple) and pair[1] != "drop"]
 
 
 def _forwards_parameters(estimator: Any) -> bool:

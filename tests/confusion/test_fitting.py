@@ -32,6 +32,7 @@ def search_over(estimator, name):
         search_over(LogisticRegression(), "C"),
         search_over(make_pipeline(StandardScaler(), LogisticRegression()), "logisticregression__C"),
         VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft"),
+        VotingClassifier([("a", GaussianNB()), ("b", "drop")], voting="soft"),
         CalibratedClassifierCV(GaussianNB(), cv=2),
     ],
     ids=lambda estimator: type(estimator).__name__,

@@ -218,5 +218,5 @@ def test_temperature_is_one_where_nothing_can_be_learnt(decision, y, weight):
 def test_temperature_stays_within_bounds_for_perfect_and_hopeless_scores():
     decision = np.array([[1.0, 0.0], [0.0, 1.0]] * 10)
     right = np.array([0, 1] * 10)
-    assert 0.009 < fit_temperature(decision, right) < 0.02
+    assert 0.009 < fit_temperature(decision, right) < 0.05
     assert 50 < fit_temperature(decision, 1 - right) < 101
