@@ -1,4 +1,4 @@
-"""Checks shared by all rooms, and the only door to scikit-learn's private helpers.
+"""Checks shared by all rooms, and the only door to scikit-learn's private names.
 
 scikit-learn may move its private names in any release. Everything in hierlearn that needs one
 imports it from here, so that such a move is mended in one file.
