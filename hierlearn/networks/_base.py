@@ -1,0 +1,369 @@
+"""What all torch classifiers share: scikit-learn's contract around a training run."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from .._validation import (
+    Interval,
+    StrOptions,
+    as_random_state,
+    check_ndim,
+    check_weights,
+    fit_context,
+)
+from ..confusion import stratified_holdout
+from ._data import BatchDataset, auto_batch_size
+from ._forward import forward
+from ._runtime import autocast_dtype, isolated, resolve_device
+from ._skorch import TrainingPlan, train_network
+from ._target import check_two_classes, drop_zero_weights, encode_target
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
+
+
+class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
+    """A torch network as a scikit-learn classifier; a subclass says which network.
+
+    See :class:`TorchClassifier` for the parameters.
+    """
+
+    _parameter_constraints: dict = {
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "lr_schedule": [StrOptions({"one_cycle", "cosine", "constant"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "mixed_precision": ["boolean"],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "callbacks": [list, tuple, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        max_epochs: int = 20,
+        batch_size: int | str = "auto",
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        momentum: float = 0.9,
+        lr_schedule: str = "one_cycle",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict | str | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        mixed_precision: bool = True,
+        dtype: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.momentum = momentum
+        self.lr_schedule = lr_schedule
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.dtype = dtype
+        self.callbacks = callbacks
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Read without importing torch: can upper layers of this be copied and fine-tuned?
+    _branchable = True
+
+    # -- what a subclass says --------------------------------------------------------------------
+
+    @abstractmethod
+    def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+        """Build the untrained network; runs under the fit's own torch seed."""
+
+    def _own_network(self) -> bool:
+        """Tell whether the network is ours, so known to run in double precision."""
+        return True
+
+    def _takes_nd(self) -> bool:
+        """Tell whether X may have more than two dimensions."""
+        return False
+
+    # -- fitting -------------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data of any numeric dtype; cast, and if sparse densified, batch by batch.
+        y : array-like of shape (n_samples,) or indicator matrix of shape (n_samples, n_labels)
+            Class labels of any dtype, or a multi-label indicator (dense or sparse).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss; a weight of zero leaves the sample out.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or y are malformed, y has one class only, the device is missing, the loss diverges,
+            or a warm start meets other classes or features.
+        """
+        X, y = self._check_X_y(X, y)
+        target, classes, multilabel = encode_target(y)
+        weight = self._weights(X, y, target, classes, multilabel, sample_weight)
+        X, target, weight = drop_zero_weights(X, target, weight)
+        if not multilabel:
+            check_two_classes(classes[np.unique(target)])
+        resume = self._resumable(X, classes, multilabel)
+        self.classes_, self.multilabel_ = classes, multilabel
+        self._train(X, target, weight, resume)
+        return self
+
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any]:
+        check_ndim(X, type(self).__name__, self._takes_nd())
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            allow_nd=self._takes_nd(),
+        )
+        check_classification_targets(y)
+        return X, y
+
+    def _weights(
+        self,
+        X: Any,
+        y: Any,
+        target: Any,
+        classes: np.ndarray,
+        multilabel: bool,
+        sample_weight: Any,
+    ) -> np.ndarray:
+        """Return the weight of every sample, class weights included, mean one over the data."""
+        weight = check_weights(sample_weight, X.shape[0])
+        if weight is None:
+            weight = np.ones(X.shape[0])
+        if self.class_weight is not None and not multilabel:
+            weight = weight * compute_sample_weight(self.class_weight, y)
+        kept = weight > 0
+        if not kept.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number. Got only zero weights "
+                "instead; leave sample_weight out to weigh all samples the same."
+            )
+        return weight / weight[kept].mean()
+
+    def _resumable(self, X: Any, classes: np.ndarray, multilabel: bool) -> bool:
+        if not (self.warm_start and hasattr(self, "module_")):
+            return False
+        same = multilabel == self.multilabel_ and np.array_equal(classes, self.classes_)
+        if not same:
+            raise ValueError(
+                "warm_start=True needs the classes of the previous fit. Got y with other classes "
+                "instead; set warm_start=False to start afresh."
+            )
+        if tuple(X.shape[1:]) != self._input_shape:
+            raise ValueError(
+                f"warm_start=True needs the features of the previous fit, {self._input_shape}. Got "
+                f"{tuple(X.shape[1:])} instead; set warm_start=False to start afresh."
+            )
+        return True
+
+    def _train(self, X: Any, target: Any, weight: np.ndarray, resume: bool) -> None:
+        random_state = as_random_state(self.random_state)
+        seed, split_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
+        device = resolve_device(self.device)
+        batch_size = auto_batch_size(len(weight)) if self.batch_size == "auto" else self.batch_size
+        dtype = self._resolve_dtype(len(weight), int(batch_size))
+        self._input_shape = tuple(X.shape[1:])
+        train, valid = self._split(BatchDataset(X, target, weight, dtype), int(split_seed))
+        plan = self._plan(target, device, int(batch_size), int(seed))
+        with isolated(int(seed), device, self.n_jobs):
+            if not resume:
+                self.module_ = self._make_module(self._input_shape, len(self.classes_))
+            self.module_ = self.module_.to(device=device, dtype=dtype)
+            self.history_ = train_network(self.module_, train, valid, plan)
+        self.module_.eval()
+
+    def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
+        if self.dtype == "auto":
+            exact = self._own_network() and n_samples <= batch_size
+            return torch.float64 if exact else torch.float32
+        return torch.float64 if self.dtype == "float64" else torch.float32
+
+    def _split(self, data: BatchDataset, seed: int) -> tuple[BatchDataset, BatchDataset | None]:
+        if not self.early_stopping:
+            return data, None
+        codes = data.target if data.target.ndim == 1 else np.zeros(len(data), dtype=np.int64)
+        parts = stratified_holdout(codes, self.validation_fraction, random_state=seed)
+        train, valid = (
+            BatchDataset(data.X[rows], data.target[rows], data.weight[rows], data.dtype)
+            for rows in parts
+        )
+        return train, valid
+
+    def _plan(self, target: Any, device: torch.device, batch_size: int, seed: int) -> TrainingPlan:
+        name = self.optimizer
+        params = {"lr": self.lr, "weight_decay": self.weight_decay}
+        if name == "sgd":
+            params["momentum"] = self.momentum
+        return TrainingPlan(
+            criterion=nn.BCEWithLogitsLoss if self.multilabel_ else nn.CrossEntropyLoss,
+            optimizer=OPTIMIZERS[name] if isinstance(name, str) else name,
+            optimizer_params=params,
+            max_epochs=self.max_epochs,
+            batch_size=batch_size,
+            lr_schedule=self.lr_schedule,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+            device=device,
+            autocast=autocast_dtype(device, self.mixed_precision),
+            seed=seed,
+            callbacks=tuple(self.callbacks or ()),
+            verbose=int(self.verbose),
+            pos_weight=self._positive_weights(target) if self.multilabel_ else None,
+        )
+
+    def _positive_weights(self, target: Any) -> np.ndarray | None:
+        """Return the weight of each label's positives (multi-label y only)."""
+        if self.class_weight is None:
+            return None
+        n_samples, n_labels = target.shape
+        if not isinstance(self.class_weight, dict):
+            positives = np.asarray(target.sum(axis=0)).ravel()
+            return (n_samples - positives) / np.maximum(positives, 1)
+        return np.array(
+            [self.class_weight.get(label, 1.0) for label in range(n_labels)], dtype=float
+        )
+
+    # -- predicting ----------------------------------------------------------------------------
+
+    def _check_X(self, X: Any) -> Any:
+        check_is_fitted(self)
+        check_ndim(X, type(self).__name__, self._takes_nd())
+        X = validate_data(self, X, accept_sparse="csr", allow_nd=self._takes_nd(), reset=False)
+        if tuple(X.shape[1:]) != self._input_shape:
+            raise ValueError(
+                f"X must have rows of shape {self._input_shape}, as in fit. Got rows of shape "
+                f"{tuple(X.shape[1:])} instead."
+            )
+        return X
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """Return the network's outputs for validated X, shape (n_samples, n_outputs)."""
+        return forward(self.module_, X, self.device, self.n_jobs)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the network's outputs before the softmax or sigmoid.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Logits; for two classes the second minus the first.
+        """
+        return self._decide(self._logits(self._check_X(X)))
+
+    def _decide(self, logits: np.ndarray) -> np.ndarray:
+        if self.multilabel_ or len(self.classes_) != 2:
+            return logits
+        return logits[:, 1] - logits[:, 0]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class posteriors.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``. Rows sum to one, but for a multi-label y, where
+            every column is the probability of its label.
+        """
+        logits = self._logits(self._check_X(X))
+        return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of every row, or the label indicator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        logits = self._logits(self._check_X(X))
+        if self.multilabel_:
+            return (logits > 0).astype(np.int64)
+        decision = self._decide(logits)
+        codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
+        return self.classes_[codes]
+
+    # -- the rest of the contract --------------------------------------------------------------
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = self._takes_nd()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weights leave the GPU on their way into a file, so that any machine can open it.
+        state = super().__getstate__()
+        module = state.get("module_")
+        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
+            state = {**state, "module_": copy.deepcopy(module).cpu()}
+        return state

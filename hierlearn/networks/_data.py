@@ -1,0 +1,76 @@
+"""Arrays and sparse matrices as torch data sets that hand out whole batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+
+# Elements of one dense prediction batch; bounds memory when a wide sparse X is densified.
+_BATCH_ELEMENTS = 2**24
+_MAX_BATCH_ROWS = 8192
+
+
+def as_tensor(rows: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Return a batch of rows, dense or scipy-sparse, as a tensor that owns its memory."""
+    if sparse.issparse(rows):
+        rows = rows.toarray()
+    rows = np.ascontiguousarray(rows)
+    # A read-only array (a memory map, say) would make torch warn of undefined behaviour.
+    tensor = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    return tensor if dtype is None else tensor.to(dtype)
+
+
+class BatchDataset(torch.utils.data.Dataset):
+    """Rows of X with targets and weights, fetched a batch at a time.
+
+    torch's loader fetches sample by sample and collates; with ``__getitems__`` it hands over all
+    indices of a batch at once, so that dense rows are sliced and sparse rows densified in one call.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...) or sparse matrix of shape (n_samples, n_features)
+        Input; cast to ``dtype`` batch by batch, never as a whole.
+    target : ndarray of shape (n_samples,) or (n_samples, n_labels), or sparse matrix
+        Class codes (int64), or a label indicator.
+    weight : ndarray of shape (n_samples,)
+        Weight of every sample in the loss.
+    dtype : torch.dtype
+        Floating type of the network.
+    """
+
+    def __init__(self, X: Any, target: Any, weight: np.ndarray, dtype: torch.dtype) -> None:
+        self.X = X
+        self.target = target
+        self.weight = weight
+        self.dtype = dtype
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Return ``X, (target, weight)`` of the given rows as tensors."""
+        rows = np.asarray(indices)
+        target = as_tensor(self.target[rows])
+        if target.ndim > 1:
+            target = target.to(self.dtype)
+        weight = as_tensor(self.weight[rows], self.dtype)
+        return as_tensor(self.X[rows], self.dtype), (target, weight)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Return one row, as a batch of one."""
+        return self.__getitems__([index])
+
+
+def auto_batch_size(n_samples: int) -> int:
+    """Return the default batch size: about a hundredth of the data, a power of two in [64, 256]."""
+    return int(np.clip(2 ** int(np.log2(max(n_samples / 100, 1))), 64, 256))
+
+
+def prediction_slices(shape: tuple[int, ...]) -> list[slice]:
+    """Cut ``shape[0]`` rows into slices small enough to be densified and propagated."""
+    per_row = max(int(np.prod(shape[1:])), 1)
+    step = int(np.clip(_BATCH_ELEMENTS // per_row, 1, _MAX_BATCH_ROWS))
+    return [slice(start, start + step) for start in range(0, shape[0], step)]

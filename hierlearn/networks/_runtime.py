@@ -1,0 +1,110 @@
+"""Where and how torch runs: device, precision, threads and random state, contained in one place.
+
+Training must neither disturb the caller's torch settings nor depend on them. Everything global that
+torch offers (generator, thread count) is therefore set inside :func:`isolated` and put back after.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from joblib import effective_n_jobs
+
+# torch has one global generator a process. Two fits in two threads of a process would draw from it
+# in turn, and the same seed would give other weights; so fits of one process take turns.
+_RNG_LOCK = threading.RLock()
+
+
+def resolve_device(device: str, *, fitted: bool = False) -> torch.device:
+    """Turn ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<i>"`` into a torch device.
+
+    Parameters
+    ----------
+    device : str
+        The name to resolve; ``"auto"`` is CUDA where it is available.
+    fitted : bool, default=False
+        Whether the model is fitted already. A model that was fitted on CUDA still predicts on a
+        machine without one (with a warning); only fitting insists on the device asked for.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and not available, or the name is not a device's.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead."
+        ) from None
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        if fitted:
+            warnings.warn("CUDA is not available here: predicting on the CPU.", stacklevel=2)
+            return torch.device("cpu")
+        raise ValueError(
+            f"device={device!r} needs CUDA, which is not available here. Use 'auto' or 'cpu'."
+        )
+    return resolved
+
+
+def resolve_threads(n_jobs: int | None) -> int:
+    """Return the number of CPU threads: one for ``None``, as in scikit-learn; all for ``-1``.
+
+    ``None`` does not look at an enclosing ``joblib.parallel_config``: the number of threads can
+    change the last bits of a sum, and a fit must not depend on what runs around it.
+    """
+    return 1 if n_jobs is None else int(effective_n_jobs(n_jobs))
+
+
+@contextmanager
+def threads(n_jobs: int | None) -> Iterator[None]:
+    """Set torch's CPU thread count inside the context and restore it after."""
+    before, wanted = torch.get_num_threads(), resolve_threads(n_jobs)
+    if before == wanted:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def isolated(seed: int, device: torch.device, n_jobs: int | None = None) -> Iterator[None]:
+    """Run a fit under its own seed and thread count, leaving torch's global state as it was.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of torch's generators (CPU and ``device``) inside the context.
+    device : torch.device
+        The device whose generator is saved and restored beside the CPU's.
+    n_jobs : int or None, default=None
+        CPU threads, see :func:`resolve_threads`.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with _RNG_LOCK, threads(n_jobs), torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield
+
+
+def autocast_dtype(device: torch.device, mixed_precision: bool) -> torch.dtype | None:
+    """Return the type of mixed precision on this device, or None for full precision.
+
+    bfloat16 needs no loss scaling, so that gradients are those of plain training; GPUs without it,
+    and CPUs, stay at full precision.
+    """
+    if mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return None

@@ -1,0 +1,198 @@
+"""The adapter to skorch: the one file that imports it.
+
+skorch owns the training loop (batches, validation, callbacks, learning-rate schedules); what makes
+its networks scikit-learn classifiers to the letter (validation, labels, weights, seeds) is ours and
+lies in :mod:`hierlearn.networks.classifier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.utils import to_device
+
+from ._data import BatchDataset
+
+# Fewer steps than this leave a one-cycle schedule no room to rise and fall.
+_MIN_ONE_CYCLE_STEPS = 4
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything about a training run but the module and the data.
+
+    Parameters
+    ----------
+    criterion : type of torch loss
+        Called with ``reduction="none"``.
+    optimizer : type of torch optimiser
+        The optimiser class.
+    optimizer_params : dict
+        Its arguments, learning rate included.
+    max_epochs, batch_size : int
+        Length of the run and rows a step.
+    lr_schedule : {"one_cycle", "cosine", "constant"}
+        How the learning rate moves over the run.
+    patience : int or None
+        Epochs without a better validation loss until the run stops; None never stops early.
+    device : torch.device
+        Where the run takes place.
+    autocast : torch.dtype or None
+        Type of mixed precision.
+    seed : int
+        Seed of the batch order.
+    callbacks : sequence
+        Further skorch callbacks.
+    verbose : int
+        Print a line an epoch when positive.
+    """
+
+    criterion: type[torch.nn.Module]
+    optimizer: type[torch.optim.Optimizer]
+    optimizer_params: dict[str, Any]
+    max_epochs: int
+    batch_size: int
+    lr_schedule: str
+    patience: int | None
+    device: torch.device
+    autocast: torch.dtype | None
+    seed: int
+    callbacks: Sequence[Any] = ()
+    verbose: int = 0
+    pos_weight: np.ndarray | None = None
+
+
+class _WeightedNet(NeuralNet):
+    """A skorch net whose targets carry sample weights and which may run in mixed precision."""
+
+    def __init__(self, *args: Any, autocast: torch.dtype | None = None, **kwargs: Any) -> None:
+        self.autocast = autocast
+        super().__init__(*args, **kwargs)
+
+    def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
+        """Propagate a batch, in mixed precision where the plan says so."""
+        if self.autocast is None:
+            return super().infer(x, **fit_params)
+        with torch.autocast(torch.device(self.device).type, dtype=self.autocast):
+            output = super().infer(x, **fit_params)
+        return output.float()
+
+    def get_loss(
+        self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False
+    ) -> torch.Tensor:
+        """Return the weighted mean loss of a batch; weights have mean one over the data."""
+        target, weight = to_device(y_true, self.device)
+        loss = self.criterion_(y_pred, target)
+        if loss.ndim > 1:
+            loss = loss.mean(dim=1)
+        return (loss * weight).mean()
+
+
+class _StopOnNonFinite(Callback):
+    """End a diverged run at once, with the remedy, instead of returning a useless network."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        batches = net.history[-1, "batches", :, "train_loss"]
+        if not np.all(np.isfinite(batches)):
+            raise ValueError(
+                f"The training loss must stay finite. Got {np.ravel(batches)[-1]} in epoch "
+                f"{len(net.history)} instead; scale X (e.g. with StandardScaler) or lower lr."
+            )
+
+
+class _FixedSplit:
+    """Hand skorch the validation part that was split off before."""
+
+    def __init__(self, valid: BatchDataset) -> None:
+        self.valid = valid
+
+    def __call__(self, dataset: Any, y: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        return dataset, self.valid
+
+
+def _schedule(plan: TrainingPlan, n_samples: int) -> list[tuple[str, Callback]]:
+    """Return the learning-rate schedule as skorch callbacks, stepped after every batch."""
+    steps = plan.max_epochs * -(-n_samples // plan.batch_size)
+    if plan.lr_schedule == "constant" or steps < _MIN_ONE_CYCLE_STEPS:
+        return []
+    policies = torch.optim.lr_scheduler
+    if plan.lr_schedule == "cosine":
+        scheduler = LRScheduler(policies.CosineAnnealingLR, T_max=steps, step_every="batch")
+    else:
+        scheduler = LRScheduler(
+            policies.OneCycleLR,
+            max_lr=plan.optimizer_params["lr"],
+            total_steps=steps,
+            cycle_momentum=False,
+            step_every="batch",
+        )
+    return [("lr_schedule", scheduler)]
+
+
+def _callbacks(plan: TrainingPlan, n_samples: int, has_valid: bool) -> list[Any]:
+    callbacks: list[Any] = [("finite_loss", _StopOnNonFinite()), *_schedule(plan, n_samples)]
+    if has_valid and plan.patience is not None:
+        stop = EarlyStopping(patience=plan.patience, load_best=True, sink=lambda message: None)
+        callbacks.append(("early_stopping", stop))
+    return [*callbacks, *plan.callbacks]
+
+
+def _identity(batch: Any) -> Any:
+    return batch
+
+
+def train_network(
+    module: torch.nn.Module,
+    train: BatchDataset,
+    valid: BatchDataset | None,
+    plan: TrainingPlan,
+) -> list[dict[str, Any]]:
+    """Train ``module`` in place and return one record an epoch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Network to train; its parameters are changed in place.
+    train : BatchDataset
+        Rows to learn from.
+    valid : BatchDataset or None
+        Rows to stop by, or None.
+    plan : TrainingPlan
+        How to train.
+
+    Returns
+    -------
+    list of dict
+        ``epoch``, ``train_loss``, ``dur`` (seconds) and, with ``valid``, ``valid_loss``.
+    """
+    criterion: dict[str, Any] = {"criterion__reduction": "none"}
+    if plan.pos_weight is not None:
+        criterion["criterion__pos_weight"] = torch.as_tensor(plan.pos_weight, dtype=train.dtype)
+    net = _WeightedNet(
+        module,
+        criterion=plan.criterion,
+        optimizer=plan.optimizer,
+        **{f"optimizer__{name}": value for name, value in plan.optimizer_params.items()},
+        **criterion,
+        max_epochs=plan.max_epochs,
+        batch_size=plan.batch_size,
+        iterator_train__shuffle=True,
+        iterator_train__generator=torch.Generator().manual_seed(plan.seed),
+        iterator_train__collate_fn=_identity,
+        iterator_valid__collate_fn=_identity,
+        train_split=None if valid is None else _FixedSplit(valid),
+        callbacks=_callbacks(plan, len(train), valid is not None),
+        callbacks__print_log=None if plan.verbose <= 0 else PrintLog(),
+        device=str(plan.device),
+        autocast=plan.autocast,
+        verbose=plan.verbose,
+    )
+    net.fit(train, None)
+    keys = [key for key in ("epoch", "train_loss", "valid_loss", "dur") if key in net.history[-1]]
+    return [{key: row[key] for key in keys} for row in net.history]

@@ -1,0 +1,106 @@
+"""Branches: copies of a network's upper layers, fine-tuned on some of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ._base import BaseTorchClassifier
+from .split import copy_head
+
+
+class BranchClassifier(BaseTorchClassifier):
+    """Fine-tune a copy of a trained network's upper layers on the classes found in y.
+
+    X holds the features that the shared lower layers (the trunk) compute. The copy starts from the
+    trained weights, with the classifier rows of the classes in y only.
+
+    Parameters
+    ----------
+    head : torch.nn.Sequential
+        Trained upper layers, ending in an ``nn.Linear`` classifier; never changed.
+    head_classes : ndarray of shape (n_head_classes,)
+        Labels of the classifier's rows; y may hold any of these.
+    max_epochs : int, default=20
+        Passes over the cluster's samples. The remaining parameters are, like this one, those of
+        :class:`TorchClassifier`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes of y.
+    module_ : torch.nn.Sequential
+        The fine-tuned copy.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseTorchClassifier._parameter_constraints,
+        "head": [nn.Sequential],
+        "head_classes": ["array-like"],
+    }
+
+    def __init__(
+        self,
+        head: nn.Sequential,
+        head_classes: np.ndarray,
+        *,
+        max_epochs: int = 20,
+        batch_size: int | str = "auto",
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        momentum: float = 0.9,
+        lr_schedule: str = "one_cycle",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict | str | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        mixed_precision: bool = True,
+        dtype: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            lr_schedule=lr_schedule,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            class_weight=class_weight,
+            warm_start=warm_start,
+            device=device,
+            mixed_precision=mixed_precision,
+            dtype=dtype,
+            callbacks=callbacks,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.head = head
+        self.head_classes = head_classes
+
+    def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+        rows = np.searchsorted(self.head_classes, self.classes_)
+        known = np.asarray(self.head_classes)[np.minimum(rows, len(self.head_classes) - 1)]
+        if not np.array_equal(known, self.classes_):
+            raise ValueError(
+                "y must hold classes that the branched network knows. Got "
+                f"{self.classes_[known != self.classes_].tolist()} besides; fit it on them."
+            )
+        return copy_head(self.head, rows)
+
+    def _takes_nd(self) -> bool:
+        return True

@@ -1,0 +1,109 @@
+"""Splitting a fitted classifier at a layer: shared trunk, and branches that grow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.pipeline import Pipeline
+from torch import nn
+
+from ._base import BaseTorchClassifier
+from ._forward import forward
+from .branch import BranchClassifier
+from .split import split_network, split_point
+
+# A branch is small and sees a cluster's samples only, so that it takes few steps; it can afford
+# larger ones than the network it was copied from.
+_BRANCH_LR_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """A fitted classifier in two parts.
+
+    Parameters
+    ----------
+    prefix : Pipeline or None
+        Transformers in front of the network, or None.
+    network : BaseTorchClassifier
+        The fitted network, for its settings.
+    trunk, head : torch.nn.Sequential
+        Lower and upper layers; they share the network's parameters.
+    """
+
+    prefix: Pipeline | None
+    network: BaseTorchClassifier
+    trunk: nn.Sequential
+    head: nn.Sequential
+
+    def features(self, X: Any) -> np.ndarray:
+        """Return the trunk's output for raw rows, shape (n_samples, ...)."""
+        if self.prefix is not None:
+            X = self.prefix.transform(X)
+        X = self.network._check_X(X)
+        return forward(self.trunk, X, self.network.device, self.network.n_jobs)
+
+    def posteriors(self, features: np.ndarray) -> np.ndarray:
+        """Return the whole network's class posteriors from trunk features."""
+        logits = forward(self.head, features, self.network.device, self.network.n_jobs)
+        return softmax(logits.astype(np.float64), axis=1)
+
+    def branch(self, max_epochs: int | None = None, lr: float | None = None) -> BranchClassifier:
+        """Return an unfitted branch: a copy of the head, to be fine-tuned on some classes.
+
+        Parameters
+        ----------
+        max_epochs : int or None, default=None
+            Passes over the branch's samples; None takes the network's own.
+        lr : float or None, default=None
+            Learning rate; None takes twice the network's own.
+        """
+        network = self.network
+        shared = {
+            name: value
+            for name, value in network.get_params(deep=False).items()
+            if name in BranchClassifier._parameter_constraints
+        }
+        # Class weights are in the sample weights of the branch, under the labels of the whole.
+        shared.update(
+            max_epochs=network.max_epochs if max_epochs is None else max_epochs,
+            lr=network.lr * _BRANCH_LR_FACTOR if lr is None else lr,
+            class_weight=_weights_of(network),
+            warm_start=False,
+            head=self.head,
+            head_classes=network.classes_,
+            random_state=None,
+            verbose=0,
+        )
+        return BranchClassifier(**shared)
+
+
+def _weights_of(network: BaseTorchClassifier) -> Any:
+    """Return the class weights that make sense for some of the classes only."""
+    return "balanced" if network.class_weight == "balanced" else None
+
+
+def split_classifier(fitted: Any, at: str | None = None) -> Split:
+    """Split a fitted torch classifier, or a Pipeline that ends in one.
+
+    Parameters
+    ----------
+    fitted : TorchClassifier, TorchMLPClassifier or Pipeline
+        Its network must be a chain of layers.
+    at : str or None, default=None
+        The trunk's last layer with weights; None takes the layer with most multiply-adds, see
+        :func:`split_point`.
+
+    Returns
+    -------
+    Split
+    """
+    is_pipeline = isinstance(fitted, Pipeline)
+    network = fitted[-1] if is_pipeline else fitted
+    prefix = fitted[:-1] if is_pipeline and len(fitted) > 1 else None
+    point = split_point(network.module_, network._input_shape, at)
+    trunk, head = split_network(network.module_, point)
+    return Split(prefix, network, trunk, head)
