@@ -1,0 +1,464 @@
+"""The hierarchical decomposition of one large classification problem into small ones."""
+
+from __future__ import annotations
+
+import time
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
+from ..confusion import (
+    HeldOutScores,
+    fit_with_weight,
+    held_out_scores,
+    seed_estimator,
+    stratified_holdout,
+)
+from ..cost import CostReport, decomposition_cost
+from ..partition import PARTITIONERS, LabelPartition, extend_by_confusion
+from .family import FamilyPlan, TrainingRows, fit_family
+from .input import check_rows, check_target, check_training_input
+from .learning import confusion_of, learn_partition
+from .mixing import MixingChoice, choose_mixing
+from .routing import route
+
+_CONFUSIONS = {"hard", "soft", "top_k", "co_detection"}
+_MIN_CLASSES_TO_DEEPEN = 4
+
+
+class HierarchicalDecompositionClassifier(
+    ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+):
+    """Decompose a many-class problem into a hierarchy of small classifiers, learnt from confusions.
+
+    A flat base classifier is scored on held-out data; the classes it confuses are grouped by a
+    partitioner. The hierarchy classifier then names a sample's cluster, a class assignment
+    classifier of that cluster names its class, and the posteriors are multiplied::
+
+        X -> base (flat) -> held-out scores -> confusion -> partition (+ overlap by gamma)
+        p(y | x) = mixing * flat(y | x) + (1 - mixing) * sum_i p(cluster i | x) q_i(y | x)
+
+    Parameters
+    ----------
+    base_estimator : classifier, default=None
+        The flat classifier; any scikit-learn classifier. None is
+        ``TorchMLPClassifier()``.
+    partitioner : estimator, str or LabelPartition, default=None
+        Groups the classes: a partitioner, its name (``"spectral"``, ``"linkage"``, ...), or a
+        ready partition. None is spectral clustering into about ``sqrt(n_classes)`` clusters.
+    gamma : float or None, default=None
+        Overlap factor of eq. 1: the larger, the more classes are in several clusters. None is no
+        overlap. The primary clusters, on which the hierarchy classifier works, stay the same.
+    overlap_rule : {"any", "all"}, default="any"
+        Whether eq. 1 has to hold for any or for all classes of the cluster.
+    confusion : {"soft", "hard", "top_k", "co_detection"}, default="soft"
+        What counts as confusion; ``"soft"``, mean posteriors, needs the least held-out data.
+    confusion_k : int or None, default=None
+        The k of ``"top_k"`` and ``"co_detection"``.
+    hierarchy_estimator : classifier, "branch" or None, default=None
+        Names the cluster. None sums the base's own class posteriors over each cluster, with no
+        further training; a classifier is trained on the primary clusters; ``"branch"`` fine-tunes
+        the base network's upper layers on all classes and sums those posteriors.
+    fine_estimator : classifier or None, default=None
+        Class assignment classifier, cloned for and trained on every cluster. None grows branches
+        where the base is one of our networks (or a Pipeline ending in one): its lower layers are
+        shared and frozen, its upper layers copied and fine-tuned on the cluster's samples. For
+        any other base None is a clone of the base.
+    branch_at : str or None, default=None
+        Name of the last layer with weights that branches share. None is the one that holds most
+        of the multiply-adds.
+    branch_epochs : int or None, default=None
+        Epochs of fine-tuning; None takes the base network's ``max_epochs``.
+    branch_lr : float or None, default=None
+        Learning rate of fine-tuning; None takes twice the base network's.
+    routing : {"soft", "hard"} or int, default="soft"
+        Which clusters are evaluated: all, the most probable one, or the k most probable ones.
+    mixing : "auto" or float in [0, 1], default="auto"
+        Weight of the flat base's posterior. 0 is the paper's pure hierarchy. ``"auto"`` chooses it
+        on held-out data, and keeps to the flat network unless the gain there exceeds its standard
+        error; this trains a second family, on the training part of each split.
+    max_depth : int, default=1
+        Levels of decomposition. Above 1 a cluster of four or more classes is itself given to a
+        decomposition, with ``max_depth - 1``.
+    cv : None, float, int, "prefit", splitter or iterable, default=None
+        How data are held out, see :func:`hierlearn.confusion.held_out_scores`: None is one
+        stratified fifth, an int that many folds. ``"prefit"`` takes a fitted ``base_estimator``
+        and trusts that X and y were not used for it.
+    n_jobs : int or None, default=None
+        Splits and clusters trained at a time. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seeds splits, clustering and every member whose own ``random_state`` is None.
+    verbose : int, default=0
+        Print a line a stage when positive.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    base_estimator_ : classifier
+        The flat classifier, fitted on all data.
+    held_out_ : HeldOutScores
+        Scores that the confusion was computed from, and the estimators that gave them.
+    confusion_ : ndarray or csr_array of shape (n_classes, n_classes)
+        Confusion, row = true class.
+    partitioner_ : estimator or None
+        The fitted partitioner; None where a LabelPartition was given.
+    partition_ : LabelPartition
+        Clusters of classes, overlap included.
+    hierarchy_estimator_ : classifier or None
+        The fitted hierarchy classifier.
+    fine_estimators_ : tuple of (classifier or None)
+        One class assignment classifier per cluster.
+    mixing_ : float
+        Weight of the flat posterior in use.
+    mixing_choice_ : MixingChoice or None
+        The held-out evidence, with ``mixing="auto"``.
+    route_frequencies_ : ndarray of shape (n_clusters,)
+        Share of the held-out samples that visits each cluster.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X had string column names.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 3 (partition: Algorithm 1, overlap: eq. 1, confidence: eq. 2).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from hierlearn import HierarchicalDecompositionClassifier, TorchMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = HierarchicalDecompositionClassifier(
+    ...     TorchMLPClassifier((32,), max_epochs=10), routing="hard", random_state=0
+    ... )
+    >>> clf.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.85
+    True
+    >>> clf.partition_.n_clusters
+    3
+    """
+
+    _parameter_constraints: dict = {
+        "base_estimator": [HasMethods(["fit", "predict"]), None],
+        "partitioner": [
+            HasMethods(["fit"]),
+            StrOptions(set(PARTITIONERS)),
+            LabelPartition,
+            None,
+        ],
+        "gamma": [Interval(Real, 0, None, closed="neither"), None],
+        "overlap_rule": [StrOptions({"any", "all"})],
+        "confusion": [StrOptions(_CONFUSIONS)],
+        "confusion_k": [Interval(Integral, 1, None, closed="left"), None],
+        "hierarchy_estimator": [HasMethods(["fit", "predict"]), StrOptions({"branch"}), None],
+        "fine_estimator": [HasMethods(["fit", "predict"]), None],
+        "branch_at": [str, None],
+        "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "branch_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "routing": [StrOptions({"hard", "soft"}), Interval(Integral, 1, None, closed="left")],
+        "mixing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "max_depth": [Interval(Integral, 1, None, closed="left")],
+        "cv": "no_validation",
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        base_estimator: Any = None,
+        partitioner: Any = None,
+        *,
+        gamma: float | None = None,
+        overlap_rule: str = "any",
+        confusion: str = "soft",
+        confusion_k: int | None = None,
+        hierarchy_estimator: Any = None,
+        fine_estimator: Any = None,
+        branch_at: str | None = None,
+        branch_epochs: int | None = None,
+        branch_lr: float | None = None,
+        routing: str | int = "soft",
+        mixing: str | float = "auto",
+        max_depth: int = 1,
+        cv: Any = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.base_estimator = base_estimator
+        self.partitioner = partitioner
+        self.gamma = gamma
+        self.overlap_rule = overlap_rule
+        self.confusion = confusion
+        self.confusion_k = confusion_k
+        self.hierarchy_estimator = hierarchy_estimator
+        self.fine_estimator = fine_estimator
+        self.branch_at = branch_at
+        self.branch_epochs = branch_epochs
+        self.branch_lr = branch_lr
+        self.routing = routing
+        self.mixing = mixing
+        self.max_depth = max_depth
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn the partition and train the hierarchy on it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. A base that is a Pipeline gets X as it is (texts, data frames, ...).
+        y : array-like of shape (n_samples,)
+            Class labels of any dtype.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, handed to every member, to the confusion and to the choice of ``mixing``.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        UnsupportedTargetError
+            If y is multi-label or continuous.
+        PartitionError
+            If the partition is for other classes than those of y.
+        ValueError
+            If X, y or a parameter is malformed, or y holds one class only.
+        """
+        base = self._base()
+        X, y, weight = check_training_input(self, base, X, y, sample_weight)
+        self.classes_, codes = check_target(y, weight, held_out=not self._is_prefit())
+        data = TrainingRows(X, codes, weight)
+        seeds = draw_seeds(self.random_state, 4).tolist()
+
+        self._say("held-out scores")
+        held_out = held_out_scores(
+            base,
+            X,
+            self.classes_[codes],
+            cv=self.cv,
+            sample_weight=weight,
+            n_jobs=self.n_jobs,
+            random_state=seeds[0],
+            classes=self.classes_,
+        )
+        self._say("partition")
+        self.confusion_ = confusion_of(held_out, self.confusion, self.confusion_k)
+        self.partitioner_, primary = learn_partition(
+            self.partitioner, self.confusion_, held_out, data, seeds[1]
+        )
+        self.partition_ = extend_by_confusion(
+            primary, self.confusion_, gamma=self.gamma, rule=self.overlap_rule
+        )
+        plan = self._plan(seeds[2])
+        self.held_out_ = held_out
+        self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
+        self._say("base network on all data")
+        self.base_estimator_ = self._refit(base, data, seeds[3])
+        self._say(f"{self.partition_.n_clusters} class assignment classifiers")
+        self._family = fit_family(
+            self.base_estimator_, self.partition_, data, plan, self._temperature()
+        )
+        self.route_frequencies_ = self._route_frequencies(held_out, data)
+        self.hierarchy_estimator_ = self._family.gate
+        self.fine_estimators_ = self._family.fine
+        self._say(f"done, mixing {self.mixing_:.1f}")
+        return self
+
+    # -- stages of fit -------------------------------------------------------------------------
+
+    def _base(self) -> Any:
+        if self.base_estimator is not None:
+            return self.base_estimator
+        from ..networks import TorchMLPClassifier
+
+        return TorchMLPClassifier()
+
+    def _plan(self, seed: int) -> FamilyPlan:
+        return FamilyPlan(
+            hierarchy_estimator=self.hierarchy_estimator,
+            fine_estimator=self.fine_estimator,
+            branch_at=self.branch_at,
+            branch_epochs=self.branch_epochs,
+            branch_lr=self.branch_lr,
+            n_jobs=self.n_jobs,
+            seed=seed,
+            deepen=self._deepen if self.max_depth > 1 else None,
+        )
+
+    def _deepen(self, fine_estimator: Any, codes: NDArray[np.int64]) -> Any:
+        """Return the decomposition of a cluster; the fine estimator itself where it is small."""
+        counts = np.bincount(codes)
+        counts = counts[counts > 0]
+        if len(counts) < _MIN_CLASSES_TO_DEEPEN or counts.min() < 2:
+            return fine_estimator
+        return clone(self).set_params(
+            base_estimator=fine_estimator,
+            fine_estimator=None,
+            hierarchy_estimator=None,
+            branch_at=None,
+            max_depth=self.max_depth - 1,
+            cv=None,
+            n_jobs=None,
+            random_state=None,
+            verbose=0,
+        )
+
+    def _choose_mixing(
+        self, held_out: HeldOutScores, data: TrainingRows, plan: FamilyPlan, seed: int
+    ) -> tuple[float, MixingChoice | None]:
+        """Weigh flat against hierarchy, by families that have not seen the rows judged on."""
+        if self.mixing != "auto":
+            return float(self.mixing), None
+        parts = []
+        for fold in held_out.folds:
+            train, test = fold.train, fold.test
+            if not len(train):  # prefit: no row is known to the base, so any part may be held out
+                train, test = stratified_holdout(data.codes, random_state=seed)
+            self._say("hierarchy on the training part, to choose the mixing weight")
+            family = fit_family(
+                fold.estimator, self.partition_, data.take(train), plan, fold.temperature
+            )
+            unseen = data.take(test)
+            hierarchy, _ = family.posteriors(unseen.X, self.routing)
+            parts.append((family.flat_posteriors(unseen.X), hierarchy, unseen.codes, test))
+        flat, hierarchy, codes, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+        weight = None if data.weight is None else data.weight[rows]
+        choice = choose_mixing(flat, hierarchy, codes, weight)
+        return choice.weight, choice
+
+    def _is_prefit(self) -> bool:
+        return isinstance(self.cv, str) and self.cv == "prefit"
+
+    def _temperature(self) -> float:
+        return float(np.mean([fold.temperature for fold in self.held_out_.folds]))
+
+    def _refit(self, base: Any, data: TrainingRows, seed: int) -> Any:
+        if self._is_prefit():
+            return base
+        estimator = seed_estimator(clone(base), seed)
+        return fit_with_weight(estimator, data.X, self.classes_[data.codes], data.weight)
+
+    def _route_frequencies(
+        self, held_out: HeldOutScores, data: TrainingRows
+    ) -> NDArray[np.float64]:
+        rows = data.take(held_out.indices)
+        visited = route(self._family.gate_posteriors(rows.X), self.routing) > 0
+        return np.average(visited, axis=0, weights=rows.weight)
+
+    def _say(self, stage: str) -> None:
+        if self.verbose:
+            print(f"[{time.strftime('%H:%M:%S')}] {type(self).__name__}: {stage}", flush=True)
+
+    # -- predicting ----------------------------------------------------------------------------
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class posteriors: eq. 2 along the routes taken, mixed with the flat network's.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one; columns in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        if self.mixing_ == 1.0:
+            return self._family.flat_posteriors(X)
+        hierarchy, _ = self._family.posteriors(X, self.routing)
+        if self.mixing_ == 0.0:
+            return hierarchy
+        return self.mixing_ * self._family.flat_posteriors(X) + (1 - self.mixing_) * hierarchy
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return cluster posteriors, what the hierarchy classifier says.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+        """
+        X = self._check_X(X)
+        return self._family.gate_posteriors(X)
+
+    def decision_path(self, X: Any) -> sparse.csr_array:
+        """Return which clusters every row visits under ``routing``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        csr_array of bool, shape (n_samples, n_clusters)
+        """
+        X = self._check_X(X)
+        return sparse.csr_array(route(self._family.gate_posteriors(X), self.routing) > 0)
+
+    def cost_report(self) -> CostReport:
+        """Price the flat base and the hierarchy, under the routes that held-out samples take.
+
+        Returns
+        -------
+        CostReport
+            Multiply-adds and parameters; print it.
+        """
+        check_is_fitted(self)
+        return decomposition_cost(self)
+
+    def _check_X(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return check_rows(self, self._base(), X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.partition_.n_clusters
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        base = get_tags(self._base())
+        tags.input_tags.sparse = base.input_tags.sparse
+        tags.input_tags.allow_nan = base.input_tags.allow_nan
+        tags.input_tags.three_d_array = base.input_tags.three_d_array
+        tags.classifier_tags.multi_label = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,93 @@
+"""Which clusters a sample visits, and what comes out of the visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Posteriors = NDArray[np.float64]
+
+
+def route(gate: Posteriors, routing: str | int) -> Posteriors:
+    """Return the weight with which every sample visits every cluster.
+
+    Parameters
+    ----------
+    gate : ndarray of shape (n_samples, n_clusters)
+        Cluster posteriors ``p`` of the hierarchy classifier.
+    routing : {"hard", "soft"} or int
+        ``"hard"`` visits the most probable cluster, an int the k most probable ones, ``"soft"``
+        all that have any probability.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_clusters)
+        The posteriors of the clusters visited, renormalised to sum to one; zero elsewhere.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    sec. 3.3 (hard); Yan et al., HD-CNN, 2015 (soft).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gate = np.array([[0.5, 0.25, 0.25], [0.0, 0.2, 0.8]])
+    >>> route(gate, "hard")
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
+    >>> route(gate, 2).round(2)
+    array([[0.67, 0.33, 0.  ],
+           [0.  , 0.2 , 0.8 ]])
+    """
+    n_clusters = gate.shape[1]
+    k = routing if isinstance(routing, int) else {"hard": 1, "soft": n_clusters}[routing]
+    weights = gate
+    if k < n_clusters:
+        # A stable sort breaks ties by cluster number, whatever the platform.
+        kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
+        weights = np.zeros_like(gate)
+        np.put_along_axis(weights, kept, np.take_along_axis(gate, kept, axis=1), axis=1)
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=np.full_like(weights, 1 / n_clusters), where=total > 0)
+
+
+def combine(
+    weights: Posteriors,
+    fine: Sequence[Callable[[NDArray[np.intp]], Posteriors]],
+    members: Sequence[NDArray[np.int64]],
+    n_classes: int,
+) -> Posteriors:
+    """Add up the class posteriors along the routes taken: ``sum_i p_i q_k``.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples, n_clusters)
+        From :func:`route`.
+    fine : sequence of callable
+        ``fine[i](rows)`` returns the posteriors ``q`` of cluster i's class assignment classifier
+        for these rows, shape (len(rows), len(members[i])); called for visited rows only.
+    members : sequence of ndarray
+        Class codes of each cluster, ascending.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+        Class posteriors; a class in several clusters collects from all of them.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    eq. 2.
+    """
+    posteriors = np.zeros((len(weights), n_classes))
+    for cluster, codes in enumerate(members):
+        rows = np.flatnonzero(weights[:, cluster])
+        if len(rows):
+            visited = weights[rows, cluster, None] * fine[cluster](rows)
+            posteriors[np.ix_(rows, codes)] += visited
+    return posteriors
