@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition.class_tree import ClassTree
@@ -18,11 +19,15 @@ __all__ = [
     "class_positions",
     "groups_from_nested",
     "groups_from_rows",
+    "is_extended",
+    "is_stored_tree",
+    "locate_groups",
     "shorten",
 ]
 
 _SHOWN = 5  # labels named in an error message
 _EXTENDED = {"primary", "also"}
+_TREE = {"leaves", "parents", "heights"}
 
 
 @dataclass
@@ -73,6 +78,36 @@ def class_positions(labels: Iterable[Any], classes: NDArray[Any]) -> NDArray[np.
     return np.array([position[label] for label in plain], dtype=np.int64)
 
 
+def locate_groups(
+    groups: Sequence[Group], classes: NDArray[Any] | None
+) -> tuple[NDArray[np.int64], sparse.csr_array, NDArray[Any]]:
+    """Turn groups of labels into primary clusters, membership and classes (sorted if None)."""
+    named = [[*group.primary, *group.also] for group in groups]
+    if classes is None:
+        classes = class_array([label for labels in named for label in labels])
+    codes = [class_positions(labels, classes) for labels in named]
+    primary = np.full(classes.size, -1, dtype=np.int64)
+    for cluster, (group, members) in enumerate(zip(groups, codes, strict=True)):
+        own = members[: len(group.primary)]
+        primary[own[primary[own] < 0]] = cluster  # the first group that names a class
+    homeless = classes[primary < 0].tolist()
+    if homeless:
+        raise PartitionError(
+            "groups must give every class a primary cluster: name each class in one of them. "
+            f"Got none for {shorten(homeless)} instead."
+        )
+    empty = np.setdiff1d(np.arange(len(groups)), primary).tolist()
+    if empty:
+        raise PartitionError(
+            "groups must each be the primary cluster of some class: drop the others. "
+            f"Got none for groups {shorten(empty)} instead."
+        )
+    rows = np.concatenate(codes)
+    columns = np.repeat(np.arange(len(groups)), [members.size for members in codes])
+    entries = (np.ones(rows.size, dtype=bool), (rows, columns))
+    return primary, sparse.csr_array(entries, shape=(classes.size, len(groups))), classes
+
+
 def groups_from_nested(
     nested: Mapping[str, Any],
 ) -> tuple[list[Group], ClassTree | None, list[Any] | None]:
@@ -93,13 +128,10 @@ def groups_from_nested(
             f"groups must be a non-empty mapping from names to lists of classes. "
             f"Got {nested!r} instead."
         )
-    entries = dict(nested)
-    stored = entries.get("tree")
-    if isinstance(stored, Mapping) and "parents" in stored:
-        del entries["tree"]
-        groups = [_read_group(name, value)[0] for name, value in entries.items()]
-        return groups, ClassTree(stored["parents"], stored.get("heights")), stored.get("leaves")
-    read = [_read_group(name, value) for name, value in entries.items()]
+    read = [_read_group(name, value) for name, value in nested.items() if not is_stored_tree(value)]
+    groups = [group for group, _ in read]
+    for stored in filter(is_stored_tree, nested.values()):
+        return groups, ClassTree(stored["parents"], stored["heights"]), list(stored["leaves"])
     paths: dict[Any, tuple[str, ...]] = {}
     for _, group_paths in read:
         for label, path in group_paths:
@@ -107,12 +139,22 @@ def groups_from_nested(
     tree = None
     if any(len(path) > 1 for path in paths.values()):
         tree = ClassTree.from_paths([paths[label] for label in class_array(paths).tolist()])
-    return [group for group, _ in read], tree, None
+    return groups, tree, None
+
+
+def is_extended(value: Any) -> bool:
+    """Whether a value is a cluster as ``to_dict`` writes it where there is overlap."""
+    return isinstance(value, Mapping) and set(value) == _EXTENDED
+
+
+def is_stored_tree(value: Any) -> bool:
+    """Whether a value is a tree as ``to_dict`` writes it, under whichever key."""
+    return isinstance(value, Mapping) and set(value) == _TREE
 
 
 def _read_group(name: str, value: Any) -> tuple[Group, list[tuple[Any, tuple[str, ...]]]]:
     """Read one cluster, with the path of group names down to each of its primary classes."""
-    if isinstance(value, Mapping) and set(value) == _EXTENDED:
+    if is_extended(value):
         also = list(value["also"])
         located = list(_walk(value["primary"], (str(name),)))
     else:

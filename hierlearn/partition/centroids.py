@@ -51,8 +51,14 @@ def class_means(X: Any, codes: NDArray[np.int64], n_classes: int) -> Any:
     shares = 1 / np.bincount(codes, minlength=n_classes)[codes]
     entries = (shares, (codes, np.arange(codes.size)))
     averaging = sparse.csr_array(entries, shape=(n_classes, codes.size))
-    means = averaging @ X
-    return sparse.csr_array(means) if sparse.issparse(means) else means
+    means = averaging @ X  # a csr_array if X is one
+    if not sparse.issparse(means):
+        return means
+    if max(means.nnz, *means.shape) <= np.iinfo(np.int32).max:
+        # k-means takes 32 bit indices only, and X may come with wider ones.
+        means.indices = means.indices.astype(np.int32)
+        means.indptr = means.indptr.astype(np.int32)
+    return means
 
 
 def cluster_means_spectrally(

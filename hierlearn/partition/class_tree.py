@@ -32,7 +32,8 @@ class ClassTree:
     Raises
     ------
     PartitionError
-        If ``parents`` is not one tree with its leaves first, or ``heights`` has another length.
+        If ``parents`` is not one tree with its leaves first, or ``heights`` has another length or
+        falls towards the root.
 
     Examples
     --------
@@ -65,6 +66,12 @@ class ClassTree:
                 raise PartitionError(
                     f"heights must have one entry for each of the {parents.size} nodes. "
                     f"Got shape {heights.shape} instead."
+                )
+            inner = parents != _ROOT
+            if not (heights[parents[inner]] >= heights[inner]).all():
+                raise PartitionError(
+                    "heights must not fall towards the root: take a linkage without inversions, "
+                    "such as 'average'. Got a node higher than its parent, or NaN, instead."
                 )
             object.__setattr__(self, "heights", _read_only(heights))
 
@@ -148,7 +155,7 @@ class ClassTree:
         -------
         linkage : ndarray of shape (n_classes - 1, 4)
             Ready for :func:`scipy.cluster.hierarchy.dendrogram`. Merges are in the order of
-            their heights.
+            the nodes, or of their heights where a node stands before its children.
 
         Raises
         ------
@@ -168,18 +175,19 @@ class ClassTree:
                 "to_linkage needs heights. Got a tree without them instead; pass heights= to "
                 "ClassTree."
             )
-        order = n_classes + np.lexsort(
-            (-self.depths()[n_classes:], self.heights[n_classes:])  # children before parents
-        )
+        inner = np.arange(n_classes, self.n_nodes)
+        above = self.parents[n_classes:]
+        if not (above[:-1] > inner[:-1]).all():  # some merge stands before one that it needs
+            inner = inner[np.lexsort((-self.depths()[n_classes:], self.heights[n_classes:]))]
         rank = np.arange(self.n_nodes)
-        rank[order] = np.arange(n_classes, self.n_nodes)
+        rank[inner] = np.arange(n_classes, self.n_nodes)
         by_parent = np.argsort(self.parents, kind="stable")[1:].reshape(-1, 2)  # [0] is the root
         pairs = np.sort(rank[by_parent], axis=1)
         linkage = np.empty((n_classes - 1, 4))
         rows = rank[self.parents[by_parent[:, 0]]] - n_classes
         linkage[rows, :2] = pairs
         linkage[rows, 2] = self.heights[self.parents[by_parent[:, 0]]]
-        linkage[:, 3] = self._leaf_counts()[order]
+        linkage[:, 3] = self._leaf_counts()[inner]
         return linkage
 
     def depths(self) -> NDArray[np.int64]:

@@ -21,10 +21,10 @@ from hierlearn.partition._checks import (
 )
 from hierlearn.partition._groups import (
     Group,
-    class_array,
     class_positions,
     groups_from_nested,
     groups_from_rows,
+    locate_groups,
     shorten,
 )
 from hierlearn.partition.class_tree import ClassTree
@@ -331,7 +331,8 @@ class LabelPartition:
         nested : dict
             ``{cluster name: [classes]}``. A cluster with classes that have another primary
             cluster is written ``{"primary": [classes], "also": [classes]}``. With a tree there is
-            one more entry, ``"tree": {"leaves": [classes], "parents": [...], "heights": [...]}``.
+            one more entry, ``"tree": {"leaves": [classes], "parents": [...], "heights": [...]}``
+            (``"tree_"`` where a cluster is named so).
             :meth:`from_dict` reads it back; without a tree it needs ``classes`` where those are
             not in sorted order.
 
@@ -350,7 +351,10 @@ class LabelPartition:
             )
         if self.tree is not None:
             heights = self.tree.heights
-            nested["tree"] = {
+            key = "tree"
+            while key in nested:  # a cluster may have that name
+                key += "_"
+            nested[key] = {
                 "leaves": self.classes.tolist(),
                 "parents": self.tree.parents.tolist(),
                 "heights": None if heights is None else heights.tolist(),
@@ -476,29 +480,7 @@ class LabelPartition:
 def _assemble(
     groups: Sequence[Group], classes: ArrayLike | None, tree: ClassTree | None = None
 ) -> LabelPartition:
-    """Make a partition from parsed groups of class labels."""
-    named = [label for group in groups for label in [*group.primary, *group.also]]
-    ordered = class_array(named) if classes is None else check_classes(classes)
-    codes = [class_positions([*group.primary, *group.also], ordered) for group in groups]
-    labels = np.full(ordered.size, -1, dtype=np.int64)
-    for cluster, (group, members) in enumerate(zip(groups, codes, strict=True)):
-        primary = members[: len(group.primary)]
-        labels[primary[labels[primary] < 0]] = cluster  # the first group that names it
-    if (labels < 0).any():
-        raise PartitionError(
-            "groups must give every class a primary cluster: name each class in one of them. "
-            f"Got none for {shorten(ordered[labels < 0].tolist())} instead."
-        )
-    rows = np.concatenate(codes)
-    columns = np.repeat(np.arange(len(groups)), [members.size for members in codes])
-    membership = sparse.csr_array(
-        (np.ones(rows.size, dtype=bool), (rows, columns)), shape=(ordered.size, len(groups))
-    )
-    empty = np.setdiff1d(np.arange(len(groups)), labels)
-    if empty.size:
-        raise PartitionError(
-            "groups must each be the primary cluster of some class: drop the others. "
-            f"Got none for groups {shorten(empty.tolist())} instead."
-        )
+    ordered = None if classes is None else check_classes(classes)
+    labels, membership, ordered = locate_groups(groups, ordered)
     names = [group.name for group in groups if group.name is not None]
     return LabelPartition(ordered, labels, membership, tree, tuple(names) or None)

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from hierlearn._validation import fit_context
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition._common import renumber_clusters, require_y, store_partition
-from hierlearn.partition._groups import class_array, shorten
+from hierlearn.partition._groups import class_array, is_extended, is_stored_tree, shorten
 from hierlearn.partition.label_partition import LabelPartition
 
 __all__ = ["TaxonomyPartitioner", "partition_from_groups"]
@@ -96,12 +96,11 @@ def _from_nested(groups: Mapping[str, Any], classes: ArrayLike | None) -> LabelP
     if classes is None:
         return LabelPartition.from_dict(groups)
     known = np.asarray(classes)
-    stored = groups.get("tree")
-    if isinstance(stored, Mapping) and "parents" in stored:
+    if any(is_stored_tree(value) for value in groups.values()):
         whole = LabelPartition.from_dict(groups)
         if set(whole.classes.tolist()) == set(known.tolist()):
             return whole.aligned_to(known)
-        groups = {name: value for name, value in groups.items() if name != "tree"}
+        groups = {name: value for name, value in groups.items() if not is_stored_tree(value)}
     return LabelPartition.from_dict(_restricted(groups, set(known.tolist())), known)
 
 
@@ -110,7 +109,7 @@ def _restricted(groups: Mapping[str, Any], known: set[Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in groups.items():
         inner: Any
-        if isinstance(value, Mapping) and set(value) == {"primary", "also"}:
+        if is_extended(value):
             inner = {key: [c for c in labels if c in known] for key, labels in value.items()}
             empty = not inner["primary"]
         elif isinstance(value, Mapping):
