@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import eigh
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
@@ -40,6 +41,9 @@ _DENSE_MAX = 1000
 # A class whose similarities to others sum to less than this share of its own is taken as alone:
 # in the operator that sum is a difference and comes with a rounding error.
 _ALONE = 1e-10
+
+# Eigenvalues lie between -1 and 1: those known in advance, moved down by this, come last.
+_SHIFT = 3.0
 
 
 def confusion_spectrum(
@@ -140,19 +144,47 @@ def _spectrum_by_products(
         diagonal = own if vectors.ndim == 1 else own[:, None]
         return matrix @ (transposed @ vectors) - diagonal * vectors
 
-    scale = _inverse_root(others(np.ones(n_classes)), own)
-    if not scale.any():
+    degrees = others(np.ones(n_classes))
+    scale = _inverse_root(degrees, own)
+    rng = as_random_state(random_state)
+    known = _component_vectors(matrix, np.where(scale > 0, degrees, 0.0))
+    n_known = known.shape[1]
+    if n_known >= n_vectors:  # more components than vectors: each gets a share in all of them
+        mixing, _ = np.linalg.qr(rng.normal(size=(n_known, n_vectors)))
+        return np.ones(n_vectors), _fix_signs(known @ mixing)
+    if not n_known:
         return np.zeros(n_vectors), np.zeros((n_classes, n_vectors))
-    operator = LinearOperator(
-        (n_classes, n_classes),
-        matvec=lambda vector: scale * others(scale * vector.ravel()),
-        matmat=lambda vectors: scale[:, None] * others(scale[:, None] * vectors),
-        dtype=np.float64,
-    )
-    start = as_random_state(random_state).uniform(-1, 1, n_classes)
-    values, vectors = eigsh(operator, k=n_vectors, which="LA", v0=start)
+
+    def remaining(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        vector = vector.ravel()
+        return scale * others(scale * vector) - _SHIFT * (known @ (known.T @ vector))
+
+    operator = LinearOperator((n_classes, n_classes), matvec=remaining, dtype=np.float64)
+    start = rng.uniform(-1, 1, n_classes)
+    values, vectors = eigsh(operator, k=n_vectors - n_known, which="LA", v0=start)
     order = np.argsort(values)[::-1]
-    return values[order], _fix_signs(vectors[:, order])
+    values = np.concatenate([np.ones(n_known), values[order]])
+    return values, _fix_signs(np.hstack([known.toarray(), vectors[:, order]]))
+
+
+def _component_vectors(matrix: Confusion, degrees: NDArray[np.float64]) -> sparse.csr_array:
+    """Return the eigenvectors for eigenvalue 1: D^1/2 on each connected group of classes.
+
+    The iteration could miss some of several equal eigenvalues, so it gets to see none of them.
+    """
+    n_classes = matrix.shape[0]
+    if not sparse.issparse(matrix) and (matrix > 0).all(axis=0).any():
+        groups = np.zeros(n_classes, dtype=np.int64)  # a column links all: the usual case if dense
+    else:
+        # Classes are linked through the columns they share: rows and columns are the two sides.
+        links = sparse.csr_array(matrix > 0)
+        graph = sparse.block_array([[None, links], [links.T, None]])
+        groups = connected_components(graph, directed=False)[1][:n_classes]
+    linked = np.flatnonzero(degrees > 0)
+    groups = np.unique(groups[linked], return_inverse=True)[1]
+    weights = np.bincount(groups, weights=degrees[linked])
+    entries = (np.sqrt(degrees[linked] / weights[groups]), (linked, groups))
+    return sparse.csr_array(entries, shape=(n_classes, weights.size))
 
 
 def _inverse_root(degrees: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,7 +213,8 @@ def widest_gap(eigenvalues: NDArray[np.float64], max_clusters: int) -> int:
     -------
     n_clusters : int
         At least 2, as the gap behind the first eigenvalue is wide for any connected graph. Of
-        equal gaps the first counts.
+        equal gaps the last counts: all are zero where more groups than ``max_clusters`` are not
+        connected at all.
 
     Examples
     --------
@@ -193,7 +226,7 @@ def widest_gap(eigenvalues: NDArray[np.float64], max_clusters: int) -> int:
     gaps = -np.diff(eigenvalues[1 : max_clusters + 1])
     if gaps.size == 0:
         return min(2, eigenvalues.size)
-    return 2 + int(np.flatnonzero(gaps >= gaps.max() - 1e-9)[0])
+    return 2 + int(np.flatnonzero(gaps >= gaps.max() - 1e-9)[-1])
 
 
 def spectral_labels(
