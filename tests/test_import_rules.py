@@ -27,8 +27,8 @@ ROOMS = {
     "_validation": {"exceptions"},
     "confusion": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "confusion"},
-    "cost": {"exceptions", "_validation", "partition"},
-    "networks": {"exceptions", "_validation", "confusion", "partition", "cost"},
+    "networks": {"exceptions", "_validation", "confusion"},
+    "cost": {"exceptions", "_validation", "networks"},
     "hierarchy": {"exceptions", "_validation", "confusion", "partition", "cost", "networks"},
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy")

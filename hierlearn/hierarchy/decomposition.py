@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from numbers import Integral, Real
 from typing import Any, Self
@@ -108,6 +109,8 @@ class HierarchicalDecompositionClassifier(
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    class_counts_ : ndarray of shape (n_classes,)
+        Number of training samples of each class.
     base_estimator_ : classifier
         The flat classifier, fitted on all data.
     held_out_ : HeldOutScores
@@ -248,6 +251,7 @@ class HierarchicalDecompositionClassifier(
         base = self._base()
         X, y, weight = check_training_input(self, base, X, y, sample_weight)
         self.classes_, codes = check_target(y, weight, held_out=not self._is_prefit())
+        self.class_counts_ = np.bincount(codes, minlength=len(self.classes_))
         data = TrainingRows(X, codes, weight)
         seeds = draw_seeds(self.random_state, 4).tolist()
 
@@ -279,7 +283,9 @@ class HierarchicalDecompositionClassifier(
         self._family = fit_family(
             self.base_estimator_, self.partition_, data, plan, self._temperature()
         )
-        self.route_frequencies_ = self._route_frequencies(held_out, data)
+        seen = data.take(held_out.indices)
+        self._held_out_gate = self._family.gate_posteriors(seen.X), seen.weight
+        self.route_frequencies_ = self._route_frequencies()
         self.hierarchy_estimator_ = self._family.gate
         self.fine_estimators_ = self._family.fine
         self._say(f"done, mixing {self.mixing_:.1f}")
@@ -359,12 +365,9 @@ class HierarchicalDecompositionClassifier(
         estimator = seed_estimator(clone(base), seed)
         return fit_with_weight(estimator, data.X, self.classes_[data.codes], data.weight)
 
-    def _route_frequencies(
-        self, held_out: HeldOutScores, data: TrainingRows
-    ) -> NDArray[np.float64]:
-        rows = data.take(held_out.indices)
-        visited = route(self._family.gate_posteriors(rows.X), self.routing) > 0
-        return np.average(visited, axis=0, weights=rows.weight)
+    def _route_frequencies(self) -> NDArray[np.float64]:
+        gate, weight = self._held_out_gate
+        return np.average(route(gate, self.routing) > 0, axis=0, weights=weight)
 
     def _say(self, stage: str) -> None:
         if self.verbose:
@@ -433,6 +436,34 @@ class HierarchicalDecompositionClassifier(
         """
         X = self._check_X(X)
         return sparse.csr_array(route(self._family.gate_posteriors(X), self.routing) > 0)
+
+    def rerouted(
+        self, routing: str | int | None = None, mixing: float | None = None
+    ) -> HierarchicalDecompositionClassifier:
+        """Return this fitted hierarchy with other prediction settings; nothing is trained.
+
+        Parameters
+        ----------
+        routing : {"soft", "hard"}, int or None, default=None
+            Which clusters are evaluated; None keeps the present routing.
+        mixing : float in [0, 1] or None, default=None
+            Weight of the flat posterior; None keeps the present weight, which ``mixing="auto"``
+            chose for the routing of the fit.
+
+        Returns
+        -------
+        HierarchicalDecompositionClassifier
+            A copy that shares the fitted members.
+        """
+        check_is_fitted(self)
+        copied = copy.copy(self)
+        if routing is not None:
+            copied.routing = routing
+        if mixing is not None:
+            copied.mixing, copied.mixing_ = mixing, float(mixing)
+        copied._validate_params()
+        copied.route_frequencies_ = copied._route_frequencies()
+        return copied
 
     def cost_report(self) -> CostReport:
         """Price the flat base and the hierarchy, under the routes that held-out samples take.
