@@ -68,7 +68,9 @@ class CostReport:
 
     @property
     def ratio(self) -> float:
-        """Multiply-adds of the hierarchy over those of the flat network."""
+        """Multiply-adds of the hierarchy over those of the flat network; NaN where unknown."""
+        if not self.flat.multiply_adds:
+            return math.nan
         return self.hierarchy.multiply_adds / self.flat.multiply_adds
 
     def __str__(self) -> str:
@@ -81,7 +83,8 @@ class CostReport:
             f"{name:<20} {_figure(cost.multiply_adds):>14} {_figure(cost.parameters):>12}"
             for name, cost in rows
         ]
-        lines.append(f"{'ratio':<20} {self.ratio:>13.2f}x")
+        ratio = "unknown" if math.isnan(self.ratio) else f"{self.ratio:.2f}x"
+        lines.append(f"{'ratio':<20} {ratio:>14}")
         return "\n".join(lines)
 
 

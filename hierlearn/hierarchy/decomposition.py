@@ -31,7 +31,13 @@ from ..confusion import (
 from ..cost import CostReport, decomposition_cost
 from ..partition import PARTITIONERS, LabelPartition, extend_by_confusion
 from .family import FamilyPlan, TrainingRows, fit_family
-from .input import check_rows, check_target, check_training_input
+from .input import (
+    check_prefit,
+    check_rows,
+    check_settings,
+    check_target,
+    check_training_input,
+)
 from .learning import confusion_of, learn_partition
 from .mixing import MixingChoice, choose_mixing
 from .routing import route
@@ -249,9 +255,12 @@ class HierarchicalDecompositionClassifier(
             If X, y or a parameter is malformed, or y holds one class only.
         """
         base = self._base()
+        check_settings(self, base)
         X, y, weight = check_training_input(self, base, X, y, sample_weight)
         self.classes_, codes = check_target(y, weight, held_out=not self._is_prefit())
         self.class_counts_ = np.bincount(codes, minlength=len(self.classes_))
+        if self._is_prefit():
+            check_prefit(self, base, codes)
         data = TrainingRows(X, codes, weight)
         seeds = draw_seeds(self.random_state, 4).tolist()
 
@@ -460,8 +469,10 @@ class HierarchicalDecompositionClassifier(
         if routing is not None:
             copied.routing = routing
         if mixing is not None:
-            copied.mixing, copied.mixing_ = mixing, float(mixing)
+            copied.mixing = mixing
         copied._validate_params()
+        if copied.mixing != "auto":
+            copied.mixing_ = float(copied.mixing)
         copied.route_frequencies_ = copied._route_frequencies()
         return copied
 

@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.parallel import Parallel, delayed
 
 from .._validation import draw_seeds, safe_indexing
 from ..confusion import align_columns, class_scores, fit_with_weight, seed_estimator
@@ -165,8 +166,16 @@ def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:
     return [partition.members(cluster) for cluster in range(partition.n_clusters)]
 
 
+def unfrozen(estimator: Any) -> Any:
+    """Return what a FrozenEstimator holds: the members grown from it are trained, it is not."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
+
+
 def branches_from(estimator: Any) -> bool:
     """Tell whether a classifier is a network, or a Pipeline ending in one, that can branch."""
+    estimator = unfrozen(estimator)
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     return bool(getattr(last, "_branchable", False))
 
@@ -226,7 +235,7 @@ def _split(base: Any, plan: FamilyPlan) -> Any:
     # Importing the networks costs torch, which a hierarchy of other classifiers does without.
     from ..networks.branching import split_classifier
 
-    return split_classifier(base, plan.branch_at)
+    return split_classifier(unfrozen(base), plan.branch_at)
 
 
 def _gate_template(split: Any, plan: FamilyPlan) -> Any:
@@ -238,7 +247,9 @@ def _gate_template(split: Any, plan: FamilyPlan) -> Any:
 def _fine_template(base: Any, split: Any, plan: FamilyPlan) -> Any:
     if plan.fine_estimator is not None:
         return plan.fine_estimator
-    return base if not branches_from(base) else split.branch(plan.branch_epochs, plan.branch_lr)
+    if branches_from(base):
+        return split.branch(plan.branch_epochs, plan.branch_lr)
+    return unfrozen(base)
 
 
 def _fit_gate(

@@ -6,32 +6,51 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d, get_tags
+from scipy import sparse
+from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
 from .._validation import check_ndim, check_weights, num_samples
 from ..exceptions import UnsupportedTargetError
+from ..partition import LabelPartition
+from .family import branches_from
 
 
 def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
     """Validate X as far as the base does not do so itself.
 
-    A Pipeline as base sees X as it is, texts or data frames included; any other base gets a
-    numeric array or csr matrix, with or without NaN as its tags say.
+    A Pipeline as base sees X as it is, texts or data frames included, and so does a base that came
+    fitted on named columns; any other base gets a numeric array or csr matrix, with or without NaN
+    as its tags say.
     """
-    if hasattr(base, "steps"):
-        return validate_data(estimator, X, skip_check_array=True, **{"reset": False, **reset})
+    options: Any = {"reset": False, **reset}
+    if hasattr(base, "steps") or hasattr(base, "feature_names_in_"):
+        raw = validate_data(estimator, X, skip_check_array=True, **options)
+        return indexable(raw)[0]
     tags = get_tags(base).input_tags
     check_ndim(X, type(estimator).__name__, tags.three_d_array)
-    return validate_data(
+    checked = validate_data(
         estimator,
         X,
         accept_sparse="csr",
-        ensure_all_finite="allow-nan" if tags.allow_nan else True,
+        ensure_all_finite="allow-nan",
         allow_nd=tags.three_d_array,
-        **{"reset": False, **reset},
+        **options,
     )
+    if not tags.allow_nan:
+        _check_no_nan(checked)
+    return checked
+
+
+def _check_no_nan(X: Any) -> None:
+    values = X.data if sparse.issparse(X) else X
+    n_missing = int(np.isnan(values).sum())
+    if n_missing:
+        raise ValueError(
+            f"X must not contain NaN. Got {n_missing} missing values instead; use a Pipeline that "
+            "begins with SimpleImputer as base_estimator, or a base that accepts them."
+        )
 
 
 def check_training_input(
@@ -65,13 +84,18 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
     Raises
     ------
     UnsupportedTargetError
-        If y has several labels or outputs a sample.
+        If y has several labels or outputs a sample, or is continuous.
     """
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise UnsupportedTargetError(
             "y must hold one class label a sample. Got a multi-label or multi-output y instead; "
             "for a label indicator use TorchMLPClassifier, which is multi-label itself."
+        )
+    if kind.startswith("continuous"):
+        raise UnsupportedTargetError(
+            f"Unknown label type: y must hold class labels. Got {kind} values instead; bin them, "
+            "or give whole numbers or strings."
         )
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     check_classification_targets(labels)
@@ -95,9 +119,9 @@ def check_target(
     if (counts > 0).sum() < 2:
         raise ValueError(
             "y must hold at least two classes to be told apart. Got one class only: "
-            f"{classes[counts.argmax()]!r} instead; add samples of another class."
+            f"{classes.tolist()[counts.argmax()]!r} instead; add samples of another class."
         )
-    lonely = classes[counts == 1]
+    lonely = classes[counts == 1].tolist()
     if held_out and len(lonely):
         others = f" and of {len(lonely) - 1} other classes" if len(lonely) > 1 else ""
         raise ValueError(
@@ -106,3 +130,61 @@ def check_target(
             "leave out or merge such classes."
         )
     return classes, codes.astype(np.int64)
+
+
+def check_some_weight(weight: NDArray[np.float64] | None) -> None:
+    """Refuse held-out rows that all weigh nothing, for there is nothing to judge by then."""
+    if weight is not None and not weight.any():
+        raise ValueError(
+            "sample_weight must weigh some of the rows held out. Got zeros on all of them instead; "
+            "leave out the rows of weight zero before fitting."
+        )
+
+
+def check_settings(estimator: Any, base: Any) -> None:
+    """Check the parameters that depend on each other.
+
+    Raises
+    ------
+    ValueError
+        If branches are wanted of a base that has none, or a partition given beforehand is to be
+        carried on below its clusters.
+    """
+    gate, depth = estimator.hierarchy_estimator, estimator.max_depth
+    if isinstance(gate, str) and not branches_from(base):
+        last = base.steps[-1][1] if hasattr(base, "steps") else base
+        raise ValueError(
+            f"hierarchy_estimator={gate!r} needs one of our networks, or a Pipeline ending in one, "
+            f"as base_estimator. Got {type(last).__name__} instead; give a classifier, or None to "
+            "sum the base's class posteriors."
+        )
+    if depth > 1 and isinstance(estimator.partitioner, LabelPartition):
+        raise ValueError(
+            "max_depth must be 1 with a ready LabelPartition, which does not divide its own "
+            f"clusters. Got {depth} instead; give a partitioner, or as fine_estimator another "
+            "HierarchicalDecompositionClassifier."
+        )
+
+
+def check_prefit(estimator: Any, base: Any, codes: NDArray[np.int64]) -> None:
+    """Check that the caller's held-out samples can judge a base that came fitted.
+
+    Raises
+    ------
+    ValueError
+        If y lacks classes of the base, or has one sample a class where ``mixing="auto"`` has to
+        train on one part of them and judge by the other.
+    """
+    present = set(estimator.classes_.tolist())
+    known = getattr(base, "classes_", np.array([])).tolist()
+    absent = [label for label in known if label not in present]
+    if absent:
+        raise ValueError(
+            "y must hold samples of every class that the fitted base_estimator knows, with "
+            f"cv='prefit'. Got none of class {absent[0]!r} instead; add some."
+        )
+    if estimator.mixing == "auto" and np.bincount(codes).max() < 2:
+        raise ValueError(
+            "mixing='auto' needs two samples of some class, one to learn from and one to judge by. "
+            "Got one sample of every class instead; set mixing to a number from 0 to 1."
+        )

@@ -16,10 +16,12 @@ from ..partition import (
     resolve_partitioner,
 )
 from .family import TrainingRows
+from .input import check_some_weight
 
 
 def confusion_of(held_out: HeldOutScores, method: str, k: int | None = None) -> Matrix:
     """Return the confusion matrix of held-out scores, row = true class."""
+    check_some_weight(held_out.sample_weight)
     return confusion_from_scores(
         held_out.scores, held_out.y, method=method, k=k, sample_weight=held_out.sample_weight
     )
@@ -47,7 +49,7 @@ def learn_partition(
     Parameters
     ----------
     partitioner : estimator, str, LabelPartition or None
-        A partition given is used as it is, after a check that it is for these classes.
+        A partition given is used as it is, its classes brought into the order of y's.
     confusion : ndarray or csr_array of shape (n_classes, n_classes)
     held_out : HeldOutScores
     data : TrainingRows
@@ -69,7 +71,6 @@ def learn_partition(
     """
     classes = held_out.classes
     if isinstance(partitioner, LabelPartition):
-        partitioner.check_classes(classes)
         return None, partitioner.aligned_to(classes)
     estimator = _resolve(partitioner, len(classes))
     estimator = seed_estimator(estimator, seed)
@@ -80,9 +81,7 @@ def learn_partition(
         estimator.fit(held_out.scores, held_out.y, classes=classes)
     else:
         estimator.fit(confusion, classes=classes)
-    partition = estimator.partition_
-    partition.check_classes(classes)
-    return estimator, partition.aligned_to(classes)
+    return estimator, estimator.partition_.aligned_to(classes)
 
 
 def _resolve(partitioner: Any, n_classes: int) -> Any:

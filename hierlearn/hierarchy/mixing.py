@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .input import check_some_weight
+
 _GRID = np.linspace(0.0, 0.9, 10)
 
 
@@ -56,6 +58,11 @@ def choose_mixing(
     -------
     MixingChoice
 
+    Raises
+    ------
+    ValueError
+        If all weights are zero.
+
     Examples
     --------
     >>> import numpy as np
@@ -66,6 +73,7 @@ def choose_mixing(
     >>> choose_mixing(flat, hierarchy, np.zeros(50, dtype=int)).weight
     1.0
     """
+    check_some_weight(sample_weight)
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     total = weight.sum()
 

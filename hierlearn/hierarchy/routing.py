@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._validation import check_choice
 
 Posteriors = NDArray[np.float64]
 
@@ -16,7 +19,7 @@ def route(gate: Posteriors, routing: str | int) -> Posteriors:
     Parameters
     ----------
     gate : ndarray of shape (n_samples, n_clusters)
-        Cluster posteriors ``p`` of the hierarchy classifier.
+        Cluster posteriors ``p`` of the hierarchy classifier. A row of zeros is a tie between all.
     routing : {"hard", "soft"} or int
         ``"hard"`` visits the most probable cluster, an int the k most probable ones, ``"soft"``
         all that have any probability.
@@ -24,7 +27,13 @@ def route(gate: Posteriors, routing: str | int) -> Posteriors:
     Returns
     -------
     ndarray of shape (n_samples, n_clusters)
-        The posteriors of the clusters visited, renormalised to sum to one; zero elsewhere.
+        The posteriors of the clusters visited, renormalised to sum to one; zero elsewhere. Ties
+        go to the clusters with the lowest numbers.
+
+    Raises
+    ------
+    ValueError
+        If the routing is unknown, or an int below 1.
 
     References
     ----------
@@ -43,15 +52,22 @@ def route(gate: Posteriors, routing: str | int) -> Posteriors:
            [0.  , 0.2 , 0.8 ]])
     """
     n_clusters = gate.shape[1]
-    k = routing if isinstance(routing, int) else {"hard": 1, "soft": n_clusters}[routing]
-    weights = gate
+    k = _clusters_visited(routing, n_clusters)
+    weights = gate = np.where(gate.any(axis=1, keepdims=True), gate, 1.0)
     if k < n_clusters:
         # A stable sort breaks ties by cluster number, whatever the platform.
         kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
         weights = np.zeros_like(gate)
         np.put_along_axis(weights, kept, np.take_along_axis(gate, kept, axis=1), axis=1)
-    total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=np.full_like(weights, 1 / n_clusters), where=total > 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _clusters_visited(routing: str | int, n_clusters: int) -> int:
+    if not isinstance(routing, Integral):
+        return {"hard": 1, "soft": n_clusters}[check_choice(routing, ("hard", "soft"), "routing")]
+    if routing < 1:
+        raise ValueError(f"routing must be 'hard', 'soft' or at least 1. Got {routing} instead.")
+    return int(routing)
 
 
 def combine(
