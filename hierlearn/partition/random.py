@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -159,40 +158,20 @@ class RandomPartitioner(ScoreTransformMixin, BaseEstimator):
         store_partition(self, permute_classes(self.partitioner_.partition_, self.random_state))
         return self
 
-    @available_if(_on_class_columns)
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        """Sum class scores over the clusters.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_classes)
-            Class scores, columns in the order of ``classes_``.
-
-        Returns
-        -------
-        cluster_scores : ndarray of shape (n_samples, n_clusters)
-        """
-        return super().transform(X)
-
-    @available_if(_on_class_columns)
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Name the cluster with the largest sum of class scores.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_classes)
-            Class scores, columns in the order of ``classes_``.
-
-        Returns
-        -------
-        clusters : ndarray of int64, shape (n_samples,)
-        """
-        return super().predict(X)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         inner = get_tags(self._inner())
         tags.input_tags = inner.input_tags
         tags.target_tags = inner.target_tags
+        tags.transformer_tags = inner.transformer_tags
         tags.no_validation = inner.no_validation
         return tags
+
+
+# In the class body the mixin would wrap these for set_output, and so hide that they may be absent.
+for _method in ("transform", "fit_transform", "predict", "get_feature_names_out"):
+    setattr(
+        RandomPartitioner,
+        _method,
+        available_if(_on_class_columns)(getattr(ScoreTransformMixin, _method)),
+    )
