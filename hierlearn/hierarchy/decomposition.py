@@ -30,7 +30,7 @@ from ..confusion import (
 )
 from ..cost import CostReport, decomposition_cost
 from ..partition import PARTITIONERS, LabelPartition, extend_by_confusion
-from .family import FamilyPlan, TrainingRows, fit_family
+from .family import FamilyPlan, TrainingRows, branches_from, fit_family
 from .input import (
     check_prefit,
     check_rows,
@@ -75,10 +75,12 @@ class HierarchicalDecompositionClassifier(
         What counts as confusion; ``"soft"``, mean posteriors, needs the least held-out data.
     confusion_k : int or None, default=None
         The k of ``"top_k"`` and ``"co_detection"``.
-    hierarchy_estimator : classifier, "branch" or None, default=None
+    hierarchy_estimator : classifier, "auto", "branch" or None, default="auto"
         Names the cluster. None sums the base's own class posteriors over each cluster, with no
         further training; a classifier is trained on the primary clusters; ``"branch"`` fine-tunes
-        the base network's upper layers on all classes and sums those posteriors.
+        a copy of the base network's upper layers on all classes, as the branches below it are on
+        some, and sums those posteriors. ``"auto"`` is ``"branch"`` where the fine classifiers are
+        branches, else None.
     fine_estimator : classifier or None, default=None
         Class assignment classifier, cloned for and trained on every cluster. None grows branches
         where the base is one of our networks (or a Pipeline ending in one): its lower layers are
@@ -173,7 +175,11 @@ class HierarchicalDecompositionClassifier(
         "overlap_rule": [StrOptions({"any", "all"})],
         "confusion": [StrOptions(_CONFUSIONS)],
         "confusion_k": [Interval(Integral, 1, None, closed="left"), None],
-        "hierarchy_estimator": [HasMethods(["fit", "predict"]), StrOptions({"branch"}), None],
+        "hierarchy_estimator": [
+            HasMethods(["fit", "predict"]),
+            StrOptions({"auto", "branch"}),
+            None,
+        ],
         "fine_estimator": [HasMethods(["fit", "predict"]), None],
         "branch_at": [str, None],
         "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
@@ -196,7 +202,7 @@ class HierarchicalDecompositionClassifier(
         overlap_rule: str = "any",
         confusion: str = "soft",
         confusion_k: int | None = None,
-        hierarchy_estimator: Any = None,
+        hierarchy_estimator: Any = "auto",
         fine_estimator: Any = None,
         branch_at: str | None = None,
         branch_epochs: int | None = None,
@@ -311,7 +317,7 @@ class HierarchicalDecompositionClassifier(
 
     def _plan(self, seed: int) -> FamilyPlan:
         return FamilyPlan(
-            hierarchy_estimator=self.hierarchy_estimator,
+            hierarchy_estimator=self._gate_setting(),
             fine_estimator=self.fine_estimator,
             branch_at=self.branch_at,
             branch_epochs=self.branch_epochs,
@@ -320,6 +326,12 @@ class HierarchicalDecompositionClassifier(
             seed=seed,
             deepen=self._deepen if self.max_depth > 1 else None,
         )
+
+    def _gate_setting(self) -> Any:
+        """Return ``hierarchy_estimator`` with "auto" resolved."""
+        if self.hierarchy_estimator != "auto":
+            return self.hierarchy_estimator
+        return "branch" if self.fine_estimator is None and branches_from(self._base()) else None
 
     def _deepen(self, fine_estimator: Any, codes: NDArray[np.int64]) -> Any:
         """Return the decomposition of a cluster; the fine estimator itself where it is small."""
@@ -330,7 +342,7 @@ class HierarchicalDecompositionClassifier(
         return clone(self).set_params(
             base_estimator=fine_estimator,
             fine_estimator=None,
-            hierarchy_estimator=None,
+            hierarchy_estimator="auto",
             branch_at=None,
             max_depth=self.max_depth - 1,
             cv=None,

@@ -151,7 +151,7 @@ def check_settings(estimator: Any, base: Any) -> None:
         carried on below its clusters.
     """
     gate, depth = estimator.hierarchy_estimator, estimator.max_depth
-    if isinstance(gate, str) and not branches_from(base):
+    if gate == "branch" and not branches_from(base):
         last = base.steps[-1][1] if hasattr(base, "steps") else base
         raise ValueError(
             f"hierarchy_estimator={gate!r} needs one of our networks, or a Pipeline ending in one, "

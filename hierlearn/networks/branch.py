@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
+from .._validation import Interval
 from ._base import BaseTorchClassifier
 from .split import copy_head
 
@@ -25,6 +28,8 @@ class BranchClassifier(BaseTorchClassifier):
         Trained upper layers, ending in an ``nn.Linear`` classifier; never changed.
     head_classes : ndarray of shape (n_head_classes,)
         Labels of the classifier's rows; y may hold any of these.
+    dropout : float or None, default=None
+        Probability that the copy's dropout layers drop a unit; None keeps the network's own.
     max_epochs : int, default=20
         Passes over the cluster's samples. The remaining parameters are, like this one, those of
         :class:`TorchClassifier`.
@@ -41,6 +46,7 @@ class BranchClassifier(BaseTorchClassifier):
         **BaseTorchClassifier._parameter_constraints,
         "head": [nn.Sequential],
         "head_classes": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left"), None],
     }
 
     def __init__(
@@ -48,6 +54,7 @@ class BranchClassifier(BaseTorchClassifier):
         head: nn.Sequential,
         head_classes: np.ndarray,
         *,
+        dropout: float | None = None,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -91,16 +98,29 @@ class BranchClassifier(BaseTorchClassifier):
         )
         self.head = head
         self.head_classes = head_classes
+        self.dropout = dropout
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-        rows = np.searchsorted(self.head_classes, self.classes_)
-        known = np.asarray(self.head_classes)[np.minimum(rows, len(self.head_classes) - 1)]
-        if not np.array_equal(known, self.classes_):
+        row_of = {label: row for row, label in enumerate(np.asarray(self.head_classes).tolist())}
+        labels = self.classes_.tolist()
+        unknown = [label for label in labels if label not in row_of]
+        if unknown:
             raise ValueError(
-                "y must hold classes that the branched network knows. Got "
-                f"{self.classes_[known != self.classes_].tolist()} besides; fit it on them."
+                f"y must hold classes of the branched network only. Got {unknown} besides; leave "
+                "those samples out, or fit the network on them first."
             )
-        return copy_head(self.head, rows)
+        n_rows = getattr(self.head[-1], "out_features", len(row_of))
+        if n_rows != len(row_of):
+            raise ValueError(
+                f"head_classes must hold one label for each of the head's {n_rows} outputs. Got "
+                f"{len(row_of)} instead; give the classes_ of the network it comes from."
+            )
+        head = copy_head(self.head, [row_of[label] for label in labels])
+        if self.dropout is not None:
+            for layer in head.modules():
+                if isinstance(layer, _DropoutNd):
+                    layer.p = self.dropout
+        return head
 
     def _takes_nd(self) -> bool:
         return True

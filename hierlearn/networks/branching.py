@@ -15,9 +15,12 @@ from ._forward import forward
 from .branch import BranchClassifier
 from .split import split_network, split_point
 
-# A branch is small and sees a cluster's samples only, so that it takes few steps; it can afford
-# larger ones than the network it was copied from.
-_BRANCH_LR_FACTOR = 2.0
+# How branches are fine-tuned, found on a part of CIFAR-100's training data. A branch takes few
+# steps, so it affords larger ones; on a frozen trunk, and starting from a network that was trained
+# with dropout, it does better without dropout and with more weight decay.
+_LR_FACTOR = 2.0
+_DROPOUT = 0.0
+_WEIGHT_DECAY = 0.1
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Split:
         # Class weights are in the sample weights of the branch, under the labels of the whole.
         shared.update(
             max_epochs=network.max_epochs if max_epochs is None else max_epochs,
-            lr=network.lr * _BRANCH_LR_FACTOR if lr is None else lr,
+            lr=network.lr * _LR_FACTOR if lr is None else lr,
+            weight_decay=max(network.weight_decay, _WEIGHT_DECAY),
+            dropout=_DROPOUT,
             class_weight=_weights_of(network),
             warm_start=False,
             head=self.head,
