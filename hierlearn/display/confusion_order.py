@@ -40,7 +40,7 @@ class ConfusionOrderDisplay:
     partition has its dark cells inside the blocks; the title says what share of the confusion
     is there.
 
-    Up to 100 classes are named one by one, more by their clusters; from 800 classes on, a cell
+    Up to 100 classes are named one by one, more by their clusters; with more than 800, a cell
     of the picture shows the strongest confusion of several neighbouring classes.
 
     Parameters
