@@ -1,0 +1,11 @@
+"""Small data that all tests of the hierarchy share."""
+
+import pytest
+from sklearn.datasets import load_digits
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Six hundred digits with pixels from 0 to 1: X of shape (600, 64), y from 0 to 9."""
+    X, y = load_digits(return_X_y=True)
+    return X[:600] / 16, y[:600]
