@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
@@ -30,7 +28,15 @@ from ._data import BatchDataset, auto_batch_size
 from ._forward import forward
 from ._runtime import autocast_dtype, isolated, resolve_device
 from ._skorch import TrainingPlan, train_network
-from ._target import check_two_classes, drop_zero_weights, encode_target
+from ._target import (
+    check_finite,
+    check_optimizer,
+    check_two_classes,
+    class_factors,
+    drop_zero_weights,
+    encode_target,
+    positive_factors,
+)
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -154,7 +160,7 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y = self._check_X_y(X, y)
         target, classes, multilabel = encode_target(y)
-        weight = self._weights(X, y, target, classes, multilabel, sample_weight)
+        weight = self._weights(target, classes, multilabel, sample_weight)
         X, target, weight = drop_zero_weights(X, target, weight)
         if not multilabel:
             check_two_classes(classes[np.unique(target)])
@@ -172,25 +178,21 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
             accept_sparse="csr",
             multi_output=True,
             allow_nd=self._takes_nd(),
+            ensure_all_finite=False,
+            reset=not self._goes_on(),
         )
-        check_classification_targets(y)
+        check_finite(X)
         return X, y
 
     def _weights(
-        self,
-        X: Any,
-        y: Any,
-        target: Any,
-        classes: np.ndarray,
-        multilabel: bool,
-        sample_weight: Any,
+        self, target: Any, classes: np.ndarray, multilabel: bool, sample_weight: Any
     ) -> np.ndarray:
         """Return the weight of every sample, class weights included, mean one over the data."""
-        weight = check_weights(sample_weight, X.shape[0])
+        weight = check_weights(sample_weight, target.shape[0])
         if weight is None:
-            weight = np.ones(X.shape[0])
+            weight = np.ones(target.shape[0])
         if self.class_weight is not None and not multilabel:
-            weight = weight * compute_sample_weight(self.class_weight, y)
+            weight = weight * class_factors(self.class_weight, target, classes, weight)[target]
         kept = weight > 0
         if not kept.any():
             raise ValueError(
@@ -199,8 +201,12 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
             )
         return weight / weight[kept].mean()
 
+    def _goes_on(self) -> bool:
+        """Tell whether a fit starts from the weights of the last one."""
+        return self.warm_start and hasattr(self, "module_")
+
     def _resumable(self, X: Any, classes: np.ndarray, multilabel: bool) -> bool:
-        if not (self.warm_start and hasattr(self, "module_")):
+        if not self._goes_on():
             return False
         same = multilabel == self.multilabel_ and np.array_equal(classes, self.classes_)
         if not same:
@@ -223,13 +229,18 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         dtype = self._resolve_dtype(len(weight), int(batch_size))
         self._input_shape = tuple(X.shape[1:])
         train, valid = self._split(BatchDataset(X, target, weight, dtype), int(split_seed))
-        plan = self._plan(target, device, int(batch_size), int(seed))
+        plan = self._plan(target, weight, device, int(batch_size), int(seed))
+        if not resume:
+            self.__dict__.pop("module_", None)
         with isolated(int(seed), device, self.n_jobs):
-            if not resume:
-                self.module_ = self._make_module(self._input_shape, len(self.classes_))
-            self.module_ = self.module_.to(device=device, dtype=dtype)
-            self.history_ = train_network(self.module_, train, valid, plan)
-        self.module_.eval()
+            # Kept only if the run succeeds: no half-trained network is left behind.
+            if resume:
+                module = copy.deepcopy(self.module_)
+            else:
+                module = self._make_module(self._input_shape, len(self.classes_))
+            module = module.to(device=device, dtype=dtype)
+            self.history_ = train_network(module, train, valid, plan)
+        self.module_: nn.Module = module.eval()
 
     def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
         if self.dtype == "auto":
@@ -241,6 +252,11 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         if not self.early_stopping:
             return data, None
         codes = data.target if data.target.ndim == 1 else np.zeros(len(data), dtype=np.int64)
+        if np.bincount(codes).max() < 2:
+            raise ValueError(
+                "early_stopping=True needs a class with two samples, to hold one out. Got classes "
+                "of one sample only; set early_stopping=False."
+            )
         parts = stratified_holdout(codes, self.validation_fraction, random_state=seed)
         train, valid = (
             BatchDataset(data.X[rows], data.target[rows], data.weight[rows], data.dtype)
@@ -248,14 +264,22 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         )
         return train, valid
 
-    def _plan(self, target: Any, device: torch.device, batch_size: int, seed: int) -> TrainingPlan:
+    def _plan(
+        self, target: Any, weight: np.ndarray, device: torch.device, batch_size: int, seed: int
+    ) -> TrainingPlan:
         name = self.optimizer
         params = {"lr": self.lr, "weight_decay": self.weight_decay}
         if name == "sgd":
             params["momentum"] = self.momentum
+        optimizer = OPTIMIZERS[name] if isinstance(name, str) else name
+        check_optimizer(optimizer, params)
+        pos_weight = None
+        if self.multilabel_ and self.class_weight is not None:
+            pos_weight = positive_factors(self.class_weight, target, weight)
         return TrainingPlan(
             criterion=nn.BCEWithLogitsLoss if self.multilabel_ else nn.CrossEntropyLoss,
-            optimizer=OPTIMIZERS[name] if isinstance(name, str) else name,
+            n_outputs=len(self.classes_),
+            optimizer=optimizer,
             optimizer_params=params,
             max_epochs=self.max_epochs,
             batch_size=batch_size,
@@ -266,27 +290,23 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
             callbacks=tuple(self.callbacks or ()),
             verbose=int(self.verbose),
-            pos_weight=self._positive_weights(target) if self.multilabel_ else None,
-        )
-
-    def _positive_weights(self, target: Any) -> np.ndarray | None:
-        """Return the weight of each label's positives (multi-label y only)."""
-        if self.class_weight is None:
-            return None
-        n_samples, n_labels = target.shape
-        if not isinstance(self.class_weight, dict):
-            positives = np.asarray(target.sum(axis=0)).ravel()
-            return (n_samples - positives) / np.maximum(positives, 1)
-        return np.array(
-            [self.class_weight.get(label, 1.0) for label in range(n_labels)], dtype=float
+            pos_weight=pos_weight,
         )
 
     # -- predicting ----------------------------------------------------------------------------
 
     def _check_X(self, X: Any) -> Any:
-        check_is_fitted(self)
+        check_is_fitted(self, "module_")
         check_ndim(X, type(self).__name__, self._takes_nd())
-        X = validate_data(self, X, accept_sparse="csr", allow_nd=self._takes_nd(), reset=False)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            allow_nd=self._takes_nd(),
+            ensure_all_finite=False,
+            reset=False,
+        )
+        check_finite(X)
         if tuple(X.shape[1:]) != self._input_shape:
             raise ValueError(
                 f"X must have rows of shape {self._input_shape}, as in fit. Got rows of shape "
@@ -361,9 +381,11 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        # Weights leave the GPU on their way into a file, so that any machine can open it.
+        # Weights leave the GPU on their way into a file, so that any machine can open it. They are
+        # moved, not copied: a network and its branches share layers, and copies would be stored
+        # once each. The next prediction moves them back.
         state = super().__getstate__()
-        module = state.get("module_")
-        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
-            state = {**state, "module_": copy.deepcopy(module).cpu()}
+        for value in state.values():
+            if isinstance(value, nn.Module):
+                value.cpu()
         return state

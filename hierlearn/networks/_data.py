@@ -18,8 +18,11 @@ def as_tensor(rows: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
     if sparse.issparse(rows):
         rows = rows.toarray()
     rows = np.ascontiguousarray(rows)
-    # A read-only array (a memory map, say) would make torch warn of undefined behaviour.
-    tensor = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    if not rows.dtype.isnative or rows.dtype == np.longdouble:
+        rows = rows.astype(np.float64)  # torch knows neither
+    # A network may work in place, and must not do so on a view of the caller's array.
+    owned = rows.base is None and rows.flags.writeable
+    tensor = torch.from_numpy(rows if owned else rows.copy())
     return tensor if dtype is None else tensor.to(dtype)
 
 

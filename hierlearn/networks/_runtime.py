@@ -37,24 +37,33 @@ def resolve_device(device: str, *, fitted: bool = False) -> torch.device:
     Raises
     ------
     ValueError
-        If CUDA is asked for and not available, or the name is not a device's.
+        If the GPU asked for is not available, or the name is not a device's.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-    except (RuntimeError, TypeError):
+    except RuntimeError:
+        resolved = None
+    if resolved is None or resolved.type not in ("cpu", "cuda"):
         raise ValueError(
             f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead."
-        ) from None
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+        )
+    if resolved.type == "cuda" and (resolved.index or 0) >= _n_gpus():
         if fitted:
-            warnings.warn("CUDA is not available here: predicting on the CPU.", stacklevel=2)
+            warnings.warn(
+                f"device={device!r} is not available here: predicting on the CPU.", stacklevel=2
+            )
             return torch.device("cpu")
         raise ValueError(
-            f"device={device!r} needs CUDA, which is not available here. Use 'auto' or 'cpu'."
+            f"device={device!r} needs CUDA, with a GPU of that number; it is not available here, "
+            f"where there are {_n_gpus()} GPUs. Use 'auto' or 'cpu'."
         )
     return resolved
+
+
+def _n_gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def resolve_threads(n_jobs: int | None) -> int:
@@ -95,7 +104,11 @@ def isolated(seed: int, device: torch.device, n_jobs: int | None = None) -> Iter
     """
     cuda = [device] if device.type == "cuda" else []
     with _RNG_LOCK, threads(n_jobs), torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed, which seeds the generators of all GPUs, used or not.
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 

@@ -31,6 +31,8 @@ class TrainingPlan:
     ----------
     criterion : type of torch loss
         Called with ``reduction="none"``.
+    n_outputs : int
+        Columns that the network's output must have.
     optimizer : type of torch optimiser
         The optimiser class.
     optimizer_params : dict
@@ -51,9 +53,12 @@ class TrainingPlan:
         Further skorch callbacks.
     verbose : int
         Print a line an epoch when positive.
+    pos_weight : ndarray of shape (n_outputs,) or None
+        Factors on the loss of each label's positives.
     """
 
     criterion: type[torch.nn.Module]
+    n_outputs: int
     optimizer: type[torch.optim.Optimizer]
     optimizer_params: dict[str, Any]
     max_epochs: int
@@ -71,7 +76,10 @@ class TrainingPlan:
 class _WeightedNet(NeuralNet):
     """A skorch net whose targets carry sample weights and which may run in mixed precision."""
 
-    def __init__(self, *args: Any, autocast: torch.dtype | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, n_outputs: int, autocast: torch.dtype | None = None, **kwargs: Any
+    ) -> None:
+        self.n_outputs = n_outputs
         self.autocast = autocast
         super().__init__(*args, **kwargs)
 
@@ -88,6 +96,14 @@ class _WeightedNet(NeuralNet):
     ) -> torch.Tensor:
         """Return the weighted mean loss of a batch; weights have mean one over the data."""
         target, weight = to_device(y_true, self.device)
+        wanted = (len(weight), self.n_outputs)
+        got = getattr(y_pred, "shape", type(y_pred).__name__)
+        if got != wanted:
+            raise ValueError(
+                f"module must map {wanted[0]} rows to logits of shape {wanted}, (n_samples, "
+                f"n_outputs). Got {got if isinstance(got, str) else tuple(got)} instead; give its "
+                "last layer n_outputs units."
+            )
         loss = self.criterion_(y_pred, target)
         if loss.ndim > 1:
             loss = loss.mean(dim=1)
@@ -98,12 +114,16 @@ class _StopOnNonFinite(Callback):
     """End a diverged run at once, with the remedy, instead of returning a useless network."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        batches = net.history[-1, "batches", :, "train_loss"]
-        if not np.all(np.isfinite(batches)):
-            raise ValueError(
-                f"The training loss must stay finite. Got {np.ravel(batches)[-1]} in epoch "
-                f"{len(net.history)} instead; scale X (e.g. with StandardScaler) or lower lr."
-            )
+        losses = np.ravel(net.history[-1, "batches", :, "train_loss"])
+        sizes = [p.detach().abs().max() for p in net.module_.parameters() if p.numel()]
+        weights = torch.stack(sizes).cpu().numpy() if sizes else np.zeros(1)
+        for name, values in (("loss", losses), ("weights", weights)):
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"The training {name} must stay finite. Got "
+                    f"{values[~np.isfinite(values)][0]} in epoch {len(net.history)} instead; scale "
+                    f"X (e.g. with StandardScaler) or lower lr, now {net.optimizer__lr:g}."
+                )
 
 
 class _FixedSplit:
@@ -116,9 +136,9 @@ class _FixedSplit:
         return dataset, self.valid
 
 
-def _schedule(plan: TrainingPlan, n_samples: int) -> list[tuple[str, Callback]]:
+def _schedule(plan: TrainingPlan, n_batches: int) -> list[tuple[str, Callback]]:
     """Return the learning-rate schedule as skorch callbacks, stepped after every batch."""
-    steps = plan.max_epochs * -(-n_samples // plan.batch_size)
+    steps = plan.max_epochs * n_batches
     if plan.lr_schedule == "constant" or steps < _MIN_ONE_CYCLE_STEPS:
         return []
     policies = torch.optim.lr_scheduler
@@ -135,12 +155,20 @@ def _schedule(plan: TrainingPlan, n_samples: int) -> list[tuple[str, Callback]]:
     return [("lr_schedule", scheduler)]
 
 
-def _callbacks(plan: TrainingPlan, n_samples: int, has_valid: bool) -> list[Any]:
-    callbacks: list[Any] = [("finite_loss", _StopOnNonFinite()), *_schedule(plan, n_samples)]
+def _callbacks(plan: TrainingPlan, n_batches: int, has_valid: bool) -> list[Any]:
+    callbacks: list[Any] = [("finite_loss", _StopOnNonFinite()), *_schedule(plan, n_batches)]
     if has_valid and plan.patience is not None:
         stop = EarlyStopping(patience=plan.patience, load_best=True, sink=lambda message: None)
         callbacks.append(("early_stopping", stop))
     return [*callbacks, *plan.callbacks]
+
+
+def _drops_last(module: torch.nn.Module, n_samples: int, batch_size: int) -> bool:
+    """Tell whether a last batch of one row is left out, as batch normalisation needs two."""
+    normalised = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
+    return n_samples % batch_size == 1 < n_samples and any(
+        isinstance(layer, normalised) for layer in module.modules()
+    )
 
 
 def _identity(batch: Any) -> Any:
@@ -174,8 +202,11 @@ def train_network(
     criterion: dict[str, Any] = {"criterion__reduction": "none"}
     if plan.pos_weight is not None:
         criterion["criterion__pos_weight"] = torch.as_tensor(plan.pos_weight, dtype=train.dtype)
+    drop_last = _drops_last(module, len(train), plan.batch_size)
+    n_batches = -(-len(train) // plan.batch_size) - drop_last
     net = _WeightedNet(
         module,
+        n_outputs=plan.n_outputs,
         criterion=plan.criterion,
         optimizer=plan.optimizer,
         **{f"optimizer__{name}": value for name, value in plan.optimizer_params.items()},
@@ -185,9 +216,10 @@ def train_network(
         iterator_train__shuffle=True,
         iterator_train__generator=torch.Generator().manual_seed(plan.seed),
         iterator_train__collate_fn=_identity,
+        iterator_train__drop_last=drop_last,
         iterator_valid__collate_fn=_identity,
         train_split=None if valid is None else _FixedSplit(valid),
-        callbacks=_callbacks(plan, len(train), valid is not None),
+        callbacks=_callbacks(plan, n_batches, valid is not None),
         callbacks__print_log=None if plan.verbose <= 0 else PrintLog(),
         device=str(plan.device),
         autocast=plan.autocast,

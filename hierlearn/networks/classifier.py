@@ -18,17 +18,15 @@ class TorchClassifier(BaseTorchClassifier):
 
     The training loop is skorch's; validation, labels of any dtype, sample weights and random state
     are scikit-learn's to the letter. A fit leaves torch's and numpy's global random states, and
-    torch's
-    thread count, as they were, and gives the same weights whatever runs around it.
+    torch's thread count, as they were, and gives the same weights whatever runs around it.
 
     Parameters
     ----------
     module : type or callable, default=None
         Called as ``module(n_features, n_outputs, **module_params)``; returns a ``torch.nn.Module``
         that maps ``(n, n_features)`` to logits ``(n, n_outputs)``. For X of more than two
-        dimensions ``n_features`` is the tuple ``X.shape[1:]``. None is one linear layer:
-        multinomial logistic
-        regression.
+        dimensions ``n_features`` is the tuple ``X.shape[1:]``. None is a multi-layer perceptron,
+        :func:`hierlearn.networks.mlp`.
     module_params : dict, default=None
         Further keyword arguments of ``module``.
     max_epochs : int, default=20
@@ -66,8 +64,7 @@ class TorchClassifier(BaseTorchClassifier):
     dtype : {"auto", "float32", "float64"}, default="auto"
         Floating type of the network. ``"auto"`` is float32, but float64 for hierlearn's own
         networks when the whole training set fits in one batch: there speed is no concern, and the
-        result
-        does not depend on the order of the rows beyond rounding.
+        result does not depend on the order of the rows beyond rounding.
     callbacks : sequence or None, default=None
         Further skorch callbacks.
     n_jobs : int or None, default=None
@@ -169,6 +166,12 @@ class TorchClassifier(BaseTorchClassifier):
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         """Build the untrained network; runs under the fit's own torch seed."""
+        if isinstance(self.module, nn.Module):
+            raise ValueError(
+                "module must be a class or function that builds a network, called with (n_features,"
+                f" n_outputs). Got a built {type(self.module).__name__} instead; wrap it in a "
+                "function."
+            )
         factory = mlp if self.module is None else self.module
         n_features: Any = input_shape[0] if len(input_shape) == 1 else input_shape
         module = factory(n_features, n_outputs, **(self.module_params or {}))
