@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags
+from sklearn.utils import Tags, assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from hierlearn._validation import fit_context
@@ -215,8 +215,10 @@ class TaxonomyPartitioner(BaseEstimator):
             If a class has no group.
         """
         if classes is None and y is not None:
+            y = column_or_1d(y)
+            assert_all_finite(y, input_name="y")
             check_classification_targets(y)
-            classes = np.unique(np.asarray(y))
+            classes = np.unique(y)
         if classes is None and self.groups is None:
             raise require_y(self, "give the class labels, or groups that name the classes")
         store_partition(self, partition_from_groups(self.groups, classes))
