@@ -35,6 +35,7 @@ __all__ = [
     "Measurement",
     "as_expensive",
     "compare",
+    "compare_once",
     "equal_epochs",
     "measure",
     "permuted",
@@ -361,7 +362,10 @@ def compare(
     """
     found: list[Measurement] = []
     for seed in seeds:
-        found += _compare_once(estimator, X, y, X_test, y_test, int(seed), progress or _quiet)
+        _, measurements = compare_once(
+            estimator, X, y, X_test, y_test, seed=int(seed), progress=progress
+        )
+        found += measurements
     return Comparison(tuple(found))
 
 
@@ -369,15 +373,27 @@ def _quiet(line: str) -> None:
     """Say nothing."""
 
 
-def _compare_once(
+def compare_once(
     estimator: HierarchicalDecompositionClassifier,
     X: Any,
     y: ArrayLike,
     X_test: Any,
     y_test: ArrayLike,
-    seed: int,
-    say: Callable[[str], None],
-) -> list[Measurement]:
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[HierarchicalDecompositionClassifier, list[Measurement]]:
+    """Fit a hierarchy and its controls once, with one seed; see :func:`compare`.
+
+    Returns
+    -------
+    hierarchy : HierarchicalDecompositionClassifier
+        The fitted clone of ``estimator``.
+    measurements : list of Measurement
+        Every variant's.
+    """
+    say = progress or _quiet
+
     def run(variant: str, unfitted: Any) -> Measurement:
         say(f"seed {seed}: {variant}")
         seconds = _fit(seed_estimator(unfitted, seed), X, y)
@@ -386,18 +402,16 @@ def _compare_once(
     hierarchy = seed_estimator(clone(estimator), seed)
     say(f"seed {seed}: hierarchy")
     seconds = _fit(hierarchy, X, y)
+    controls = {
+        "flat": clone(hierarchy.base_estimator_),
+        "flat, trained as long": trained_as_long(hierarchy),
+        "flat, as expensive": as_expensive(hierarchy),
+    }
     variants = {
         "hierarchy": hierarchy,
         "hierarchy, hard": hierarchy.rerouted("hard", mixing=0.0),
         "hierarchy, soft": hierarchy.rerouted("soft", mixing=0.0),
     }
-    flat = {
-        "flat": clone(hierarchy.base_estimator_),
-        "flat, trained as long": trained_as_long(hierarchy),
-        "flat, as expensive": as_expensive(hierarchy),
-    }
-    return [
-        *(run(name, unfitted) for name, unfitted in flat.items() if unfitted is not None),
-        *(measure(name, m, seed, seconds, X_test, y_test) for name, m in variants.items()),
-        run("hierarchy, permuted", permuted(hierarchy, seed)),
-    ]
+    found = [run(name, control) for name, control in controls.items() if control is not None]
+    found += [measure(name, v, seed, seconds, X_test, y_test) for name, v in variants.items()]
+    return hierarchy, [*found, run("hierarchy, permuted", permuted(hierarchy, seed))]

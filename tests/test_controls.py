@@ -1,0 +1,176 @@
+"""Controls: the flat networks with the same means, chance partitions, and their comparison."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hierlearn import HierarchicalDecompositionClassifier, TorchMLPClassifier
+from hierlearn.controls import (
+    Comparison,
+    Measurement,
+    as_expensive,
+    compare,
+    equal_epochs,
+    permuted,
+    trained_as_long,
+)
+from hierlearn.cost import estimator_cost
+
+SMALL = {"hidden_layer_sizes": (20, 16), "max_epochs": 4}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:600] / 16, y[:600], X[600:900] / 16, y[600:900]
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    X, y, *_ = digits
+    base = make_pipeline(StandardScaler(), TorchMLPClassifier(**SMALL))
+    return HierarchicalDecompositionClassifier(base, random_state=0).fit(X, y)
+
+
+def row(variant, seed, accuracy, **figures):
+    defaults = {
+        "cluster_accuracy": math.nan,
+        "multiply_adds": 10.0,
+        "parameters": 10.0,
+        "fit_seconds": 1.0,
+        "predict_seconds": 1.0,
+    }
+    return Measurement(variant, seed, accuracy, **{**defaults, **figures})
+
+
+def test_equal_epochs_counts_probe_refit_and_members_by_multiply_adds(fitted):
+    # The base has 64 * 20 + 20 * 16 + 16 * 10 = 1760 multiply-adds and 4 epochs, on 480 of the 600
+    # rows and on all: 4 * 1.8. Above the trunk (64 * 20) the gate has 480 on all rows, a branch
+    # 320 + 16 * n_classes on its cluster's, 4 epochs each; the trunk's forward pass is a third of
+    # an epoch. All that is trained twice, for the mixing weight and for good.
+    rows = fitted.class_counts_ / fitted.class_counts_.sum()
+    sizes = [fitted.partition_.members(c) for c in range(fitted.partition_.n_clusters)]
+    branches = sum(rows[codes].sum() * (320 + 16 * len(codes)) for codes in sizes)
+    worth = 4 * 1.8 + 2 * (4 * (480 + branches) / 1760 + 1 / 3)
+    assert equal_epochs(fitted) == math.ceil(worth)
+
+
+def test_equal_epochs_is_never_less_than_a_samples_path_through_the_model(digits):
+    X, y, *_ = digits
+    base = TorchMLPClassifier(**SMALL, random_state=0).fit(X, y)
+    hierarchy = HierarchicalDecompositionClassifier(
+        base, cv="prefit", mixing=0.0, branch_epochs=9, hierarchy_estimator=None, random_state=0
+    ).fit(X, y)
+    assert equal_epochs(hierarchy) == 4 + 9
+
+
+def test_equal_epochs_is_none_without_epochs(digits):
+    X, y, *_ = digits
+    hierarchy = HierarchicalDecompositionClassifier(LogisticRegression(max_iter=500), mixing=0.0)
+    hierarchy.fit(X, y)
+    assert equal_epochs(hierarchy) is None
+    assert trained_as_long(hierarchy) is None
+    assert as_expensive(hierarchy) is None
+
+
+def test_trained_as_long_changes_only_the_epochs_of_the_base(fitted):
+    longer = trained_as_long(fitted)
+    assert longer[-1].max_epochs == equal_epochs(fitted)
+    assert longer[-1].hidden_layer_sizes == SMALL["hidden_layer_sizes"]
+    assert longer[-1].random_state == fitted.base_estimator_[-1].random_state
+
+
+@pytest.mark.parametrize("routing", ["hard", "soft"])
+def test_as_expensive_has_the_hierarchys_multiply_adds(fitted, digits, routing):
+    X, y, *_ = digits
+    hierarchy = fitted.rerouted(routing, mixing=0.0)
+    target = hierarchy.cost_report().hierarchy.multiply_adds
+    wide = as_expensive(hierarchy).fit(X, y)
+    assert estimator_cost(wide).multiply_adds == pytest.approx(target, rel=0.05)
+
+
+def test_permuted_keeps_sizes_and_moves_classes(fitted, digits):
+    X, y, *_ = digits
+    control = permuted(fitted, seed=3).fit(X, y)
+    assert sorted(control.partition_.sizes) == sorted(fitted.partition_.sizes)
+    assert not np.array_equal(control.partition_.labels, fitted.partition_.labels)
+
+
+def test_difference_is_paired_by_seed():
+    rows = [row("a", s, acc) for s, acc in enumerate([0.5, 0.6, 0.7])]
+    rows += [row("b", s, acc) for s, acc in reversed(list(enumerate([0.51, 0.61, 0.71])))]
+    mean, low, high = Comparison(tuple(rows)).difference("b", "a")
+    assert mean == pytest.approx(0.01)
+    # The gain is the same for every seed, so the interval has no width although accuracies differ.
+    assert (low, high) == pytest.approx((0.01, 0.01))
+
+
+def test_difference_by_students_t():
+    rows = [row("a", 0, 0.5), row("a", 1, 0.5), row("b", 0, 0.6), row("b", 1, 0.8)]
+    mean, low, high = Comparison(tuple(rows)).difference("b", "a")
+    # Differences 0.1 and 0.3: mean 0.2, standard error 0.1, t(0.975, 1) = 12.706.
+    assert mean == pytest.approx(0.2)
+    assert high - mean == pytest.approx(1.2706, abs=1e-4)
+    assert mean - low == pytest.approx(1.2706, abs=1e-4)
+
+
+def test_difference_of_one_seed_has_no_interval():
+    mean, low, high = Comparison((row("a", 0, 0.5), row("b", 0, 0.6))).difference("b", "a")
+    assert mean == pytest.approx(0.1)
+    assert math.isnan(low)
+    assert math.isnan(high)
+
+
+def test_unknown_variant_lists_those_there_are():
+    with pytest.raises(KeyError, match=r"one of \['a'\]. Got 'z'"):
+        Comparison((row("a", 0, 0.5),)).values("z")
+
+
+def test_compare_measures_every_variant_and_control(digits):
+    lines = []
+    result = compare(
+        HierarchicalDecompositionClassifier(TorchMLPClassifier(**SMALL)),
+        *digits,
+        seeds=[0, 1],
+        progress=lines.append,
+    )
+    assert result.variants == [
+        "flat",
+        "flat, trained as long",
+        "flat, as expensive",
+        "hierarchy",
+        "hierarchy, hard",
+        "hierarchy, soft",
+        "hierarchy, permuted",
+    ]
+    assert len(result.to_records()) == 14
+    assert any("permuted" in line for line in lines)
+    assert np.isnan(result.values("flat", "cluster_accuracy")).all()
+    assert (result.values("hierarchy", "cluster_accuracy") > 0.3).all()
+    table = str(result)
+    assert all(variant in table for variant in result.variants)
+    assert "vs flat" in table
+
+
+def test_flat_control_is_the_network_inside_the_hierarchy(digits):
+    X, y, X_test, y_test = digits
+    clf = HierarchicalDecompositionClassifier(TorchMLPClassifier(**SMALL), mixing=1.0)
+    result = compare(clf, X, y, X_test, y_test, seeds=[5])
+    assert result.values("flat") == result.values("hierarchy")
+
+
+def test_compare_leaves_out_what_a_base_without_epochs_has_not(digits):
+    clf = HierarchicalDecompositionClassifier(LogisticRegression(max_iter=500))
+    result = compare(clf, *digits, seeds=[0])
+    assert result.variants == [
+        "flat",
+        "hierarchy",
+        "hierarchy, hard",
+        "hierarchy, soft",
+        "hierarchy, permuted",
+    ]
