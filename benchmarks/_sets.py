@@ -68,14 +68,14 @@ def _digits() -> Problem:
     X, X_test, y, y_test = train_test_split(
         bunch.data / 16, bunch.target, test_size=0.4, stratify=bunch.target, random_state=0
     )
-    return _problem("digits", (X, y, X_test, y_test), range(10), _network(max_epochs=15))
+    return _problem("digits", (X, y, X_test, y_test), range(10), _network(max_epochs=40))
 
 
 def _glyphs(n_classes: int) -> Problem:
     bunch = datasets.load_glyphs(n_classes)
     X, X_test = _standardised(bunch.data_train, bunch.data_test)
     parts = X, bunch.target_train, X_test, bunch.target_test
-    return _problem("glyphs", parts, np.unique(bunch.target_train), _network(max_epochs=15))
+    return _problem("glyphs", parts, np.unique(bunch.target_train), _network(max_epochs=25))
 
 
 def _cifar(data: str) -> Problem:
