@@ -30,7 +30,7 @@ from ..confusion import (
 )
 from ..cost import CostReport, decomposition_cost
 from ..partition import PARTITIONERS, LabelPartition, extend_by_confusion
-from .family import FamilyPlan, TrainingRows, branches_from, fit_family
+from .family import FamilyPlan, TrainingRows, branches_from, fit_family, unfrozen
 from .input import (
     check_prefit,
     check_rows,
@@ -319,7 +319,7 @@ class HierarchicalDecompositionClassifier(
     def _plan(self, seed: int) -> FamilyPlan:
         return FamilyPlan(
             hierarchy_estimator=self._gate_setting(),
-            fine_estimator=self.fine_estimator,
+            fine_estimator=self._fine_setting(),
             branch_at=self.branch_at,
             branch_epochs=self.branch_epochs,
             branch_lr=self.branch_lr,
@@ -333,6 +333,13 @@ class HierarchicalDecompositionClassifier(
         if self.hierarchy_estimator != "auto":
             return self.hierarchy_estimator
         return "branch" if self.fine_estimator is None and branches_from(self._base()) else None
+
+    def _fine_setting(self) -> Any:
+        """Return ``fine_estimator``, with None resolved where it stands for a clone of the base."""
+        if self.fine_estimator is not None or branches_from(self._base()):
+            return self.fine_estimator
+        # As the user gave it: the fitted one has a seed already, the same for all its clones.
+        return unfrozen(self._base())
 
     def _deepen(self, fine_estimator: Any, codes: NDArray[np.int64]) -> Any:
         """Return the decomposition of a cluster; the fine estimator itself where it is small."""
