@@ -133,6 +133,10 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         """Tell whether X may have more than two dimensions."""
         return False
 
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the batch size that ``batch_size="auto"`` stands for."""
+        return auto_batch_size(n_samples)
+
     # -- fitting -------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -225,7 +229,9 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         random_state = as_random_state(self.random_state)
         seed, split_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
         device = resolve_device(self.device)
-        batch_size = auto_batch_size(len(weight)) if self.batch_size == "auto" else self.batch_size
+        batch_size = (
+            self._auto_batch_size(len(weight)) if self.batch_size == "auto" else self.batch_size
+        )
         dtype = self._resolve_dtype(len(weight), int(batch_size))
         self._input_shape = tuple(X.shape[1:])
         train, valid = self._split(BatchDataset(X, target, weight, dtype), int(split_seed))

@@ -13,6 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from .._validation import Interval
 from ._base import BaseTorchClassifier
+from ._data import auto_batch_size
 from .split import copy_head
 
 
@@ -121,6 +122,12 @@ class BranchClassifier(BaseTorchClassifier):
                 if isinstance(layer, _DropoutNd):
                     layer.p = self.dropout
         return head
+
+    def _auto_batch_size(self, n_samples: int) -> int:
+        # A branch is small, so that its steps are cheap: it does better with twice as many. What
+        # fits in one batch stays in one, where weights count exactly like repetitions.
+        whole = auto_batch_size(n_samples)
+        return whole if n_samples <= whole else whole // 2
 
     def _takes_nd(self) -> bool:
         return True

@@ -20,7 +20,7 @@ from .split import split_network, split_point
 # with dropout, it does better without dropout and with more weight decay.
 _LR_FACTOR = 2.0
 _DROPOUT = 0.0
-_WEIGHT_DECAY = 0.1
+_WEIGHT_DECAY = 0.3
 
 
 @dataclass(frozen=True)
