@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 
 from hierlearn import TorchMLPClassifier, datasets
@@ -64,11 +62,9 @@ def _standardised(X: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _digits() -> Problem:
-    bunch = load_digits()
-    X, X_test, y, y_test = train_test_split(
-        bunch.data / 16, bunch.target, test_size=0.4, stratify=bunch.target, random_state=0
-    )
-    return _problem("digits", (X, y, X_test, y_test), range(10), _network(max_epochs=40))
+    bunch = datasets.load_digits(test_size=0.4)
+    parts = bunch.data_train, bunch.target_train, bunch.data_test, bunch.target_test
+    return _problem("digits", parts, bunch.target_names, _network(max_epochs=40))
 
 
 def _glyphs(n_classes: int) -> Problem:
