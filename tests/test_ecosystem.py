@@ -311,10 +311,10 @@ def test_weights_routed_on_request(digits, classifier, inside):
     weight = weighted(y)
     with config_context(enable_metadata_routing=True):
         asking = clone(classifier).set_fit_request(sample_weight=True)
-        asking.set_score_request(sample_weight=True)
         outer = make_pipeline(FunctionTransformer(), asking) if "pipeline" in inside else asking
         if "search" in inside:
-            outer = GridSearchCV(outer, [{}], cv=2, error_score="raise")
+            accuracy = get_scorer("accuracy").set_score_request(sample_weight=False)
+            outer = GridSearchCV(outer, [{}], cv=2, scoring=accuracy, error_score="raise")
         found = outer.fit(X, y, sample_weight=weight).predict_proba(X)
     direct = clone(classifier).fit(X, y, sample_weight=weight)
     assert np.array_equal(found, direct.predict_proba(X))
