@@ -137,7 +137,7 @@ def test_threads_of_its_own_hardly_matter(digits, weights_of):
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_global_state_is_left_as_it_was(stochastic, digits, two_threads, random_state, n_jobs):
     before = global_state()
-    clf = stochastic(random_state=random_state, n_jobs=n_jobs, batch_size=32).fit(*digits)
+    clf = stochastic(random_state=random_state, n_jobs=n_jobs, max_epochs=1).fit(*digits)
     assert global_state() == before
     clf.predict_proba(digits[0])
     assert global_state() == before

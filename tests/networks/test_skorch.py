@@ -66,6 +66,14 @@ def test_loss_over_batches_is_that_of_the_whole(small, digits):
     assert_allclose(parts.history_[0]["train_loss"], whole.history_[0]["train_loss"], rtol=1e-5)
 
 
+class InSinglePrecision(nn.CrossEntropyLoss):
+    """Sees logits in full precision only."""
+
+    def forward(self, logits, target):
+        assert logits.dtype == torch.float32
+        return super().forward(logits, target)
+
+
 def test_mixed_precision_changes_little_and_keeps_the_weights_type(digits):
     X, y = digits[0] / 16, digits[1]
 
@@ -74,7 +82,7 @@ def test_mixed_precision_changes_little_and_keeps_the_weights_type(digits):
         module = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
         data = BatchDataset(X, y, np.ones(len(y)), torch.float32)
         plan = TrainingPlan(
-            criterion=nn.CrossEntropyLoss,
+            criterion=InSinglePrecision,
             n_outputs=10,
             optimizer=torch.optim.AdamW,
             optimizer_params={"lr": 0.01},
