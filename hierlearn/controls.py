@@ -187,7 +187,7 @@ def equal_epochs(fitted: HierarchicalDecompositionClassifier) -> int | None:
         return None
     epochs = network.max_epochs
     n_samples = int(fitted.class_counts_.sum())
-    base_shares = [len(fold.train) / n_samples for fold in fitted.held_out_.folds]
+    base_shares = [size / n_samples for size in fitted._probe_sizes]
     members = _member_epochs(fitted, estimator_cost(network).multiply_adds, n_samples)
     if math.isnan(members):
         return None

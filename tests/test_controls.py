@@ -1,6 +1,7 @@
 """Controls: the flat networks with the same means, chance partitions, and their comparison."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -67,6 +68,12 @@ def test_equal_epochs_is_never_less_than_a_samples_path_through_the_model(digits
         base, cv="prefit", mixing=0.0, branch_epochs=9, hierarchy_estimator=None, random_state=0
     ).fit(X, y)
     assert equal_epochs(hierarchy) == 4 + 9
+
+
+def test_equal_epochs_survives_a_pickle_that_leaves_the_held_out_scores_behind(fitted):
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert not hasattr(loaded, "held_out_")
+    assert equal_epochs(loaded) == equal_epochs(fitted)
 
 
 def test_equal_epochs_is_none_without_epochs(digits):

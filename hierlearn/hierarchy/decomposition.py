@@ -123,7 +123,8 @@ class HierarchicalDecompositionClassifier(
     base_estimator_ : classifier
         The flat classifier, fitted on all data.
     held_out_ : HeldOutScores
-        Scores that the confusion was computed from, and the estimators that gave them.
+        Scores that the confusion was computed from, and the estimators that gave them. Left out
+        of pickles and copies.
     confusion_ : ndarray or csr_array of shape (n_classes, n_classes)
         Confusion, row = true class.
     partitioner_ : estimator or None
@@ -292,6 +293,7 @@ class HierarchicalDecompositionClassifier(
         )
         plan = self._plan(seeds[2])
         self.held_out_ = held_out
+        self._probe_sizes = tuple(len(fold.train) for fold in held_out.folds)
         self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
         self._say("base network on all data")
         self.base_estimator_ = self._refit(base, data, seeds[3])
@@ -510,6 +512,12 @@ class HierarchicalDecompositionClassifier(
     def _check_X(self, X: Any) -> Any:
         check_is_fitted(self)
         return check_rows(self, self._base(), X)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The held-out scores and the networks behind them are evidence, not part of the model, and
+        # may be larger than all the rest.
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "held_out_"}
 
     @property
     def _n_features_out(self) -> int:
