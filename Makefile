@@ -1,6 +1,6 @@
 # `make demo` and `make test` each work alone in a fresh clone: they make .venv themselves.
 #
-#   make demo [DATA=DIR] [OUT=DIR]   run the whole flow on real data, write two pictures
+#   make demo [DATA=DIR] [OUT=DIR]   run the whole flow on real data, draw what it found
 #   make test [PYTEST_ARGS=...]      the tests, the doctests and the README's code
 #   make lint types                  what continuous integration checks besides
 #   make test-long                   the tests that take minutes
