@@ -226,9 +226,24 @@ def fit_family(
         delayed(_fit_fine)(template, _in_cluster(fine_rows, codes), partition, seed, plan.deepen)
         for codes, seed in zip(member_codes(partition), seeds[1:], strict=True)
     )
+    for member in (gate, *fine):
+        _slim(member, split)
     return Family(
         partition, base, gate, tuple(fine), split, gate_is_branch, fine_are_branches, temperature
     )
+
+
+def _slim(member: Any, split: Any) -> None:
+    """Drop what a fitted member no longer needs, so that the family's size is its weights'.
+
+    Every branch was given its own copy of the head it started from; they share one again. A
+    decomposition in the role of a member lets go of its held-out scores.
+    """
+    if member is None:
+        return
+    if split is not None and hasattr(member, "head"):
+        member.head = split.head
+    vars(member).pop("held_out_", None)
 
 
 def _split(base: Any, plan: FamilyPlan) -> Any:

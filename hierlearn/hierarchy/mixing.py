@@ -52,7 +52,8 @@ def choose_mixing(
     y : ndarray of shape (n_held_out,)
         True class codes.
     sample_weight : ndarray of shape (n_held_out,) or None, default=None
-        Frequencies of the samples.
+        Frequencies of the samples. Weights that sum to less than the number of samples cannot be
+        frequencies, and are scaled to a mean of one.
 
     Returns
     -------
@@ -75,6 +76,9 @@ def choose_mixing(
     """
     check_some_weight(sample_weight)
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    counted = np.count_nonzero(weight)
+    if weight.sum() < counted:  # no frequencies, but shares: as many samples as there are rows
+        weight = weight * (counted / weight.sum())
     total = weight.sum()
 
     def hits(share: float) -> NDArray[np.float64]:

@@ -133,6 +133,10 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         """Tell whether X may have more than two dimensions."""
         return False
 
+    def _class_weight_of(self, classes: np.ndarray) -> dict | str | None:
+        """Return the class weights that concern these classes."""
+        return self.class_weight
+
     def _auto_batch_size(self, n_samples: int) -> int:
         """Return the batch size that ``batch_size="auto"`` stands for."""
         return auto_batch_size(n_samples)
@@ -195,8 +199,9 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         weight = check_weights(sample_weight, target.shape[0])
         if weight is None:
             weight = np.ones(target.shape[0])
-        if self.class_weight is not None and not multilabel:
-            weight = weight * class_factors(self.class_weight, target, classes, weight)[target]
+        class_weight = self._class_weight_of(classes)
+        if class_weight is not None and not multilabel:
+            weight = weight * class_factors(class_weight, target, classes, weight)[target]
         kept = weight > 0
         if not kept.any():
             raise ValueError(

@@ -123,6 +123,13 @@ class BranchClassifier(BaseTorchClassifier):
                     layer.p = self.dropout
         return head
 
+    def _class_weight_of(self, classes: np.ndarray) -> dict | str | None:
+        # The weights of the whole network name classes that a branch does not have.
+        if not isinstance(self.class_weight, dict):
+            return self.class_weight
+        known = set(classes.tolist())
+        return {label: weight for label, weight in self.class_weight.items() if label in known}
+
     def _auto_batch_size(self, n_samples: int) -> int:
         # A branch is small, so that its steps are cheap: it does better with twice as many. What
         # fits in one batch stays in one, where weights count exactly like repetitions.

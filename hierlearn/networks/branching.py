@@ -70,13 +70,11 @@ class Split:
             for name, value in network.get_params(deep=False).items()
             if name in BranchClassifier._parameter_constraints
         }
-        # Class weights are in the sample weights of the branch, under the labels of the whole.
         shared.update(
             max_epochs=network.max_epochs if max_epochs is None else max_epochs,
             lr=network.lr * _LR_FACTOR if lr is None else lr,
             weight_decay=max(network.weight_decay, _WEIGHT_DECAY),
             dropout=_DROPOUT,
-            class_weight=_weights_of(network),
             warm_start=False,
             head=self.head,
             head_classes=network.classes_,
@@ -84,11 +82,6 @@ class Split:
             verbose=0,
         )
         return BranchClassifier(**shared)
-
-
-def _weights_of(network: BaseTorchClassifier) -> Any:
-    """Return the class weights that make sense for some of the classes only."""
-    return "balanced" if network.class_weight == "balanced" else None
 
 
 def split_classifier(fitted: Any, at: str | None = None) -> Split:

@@ -184,3 +184,11 @@ def test_networks_of_few_layers(train, test, hidden):
     clf = decomposition(base, hierarchy_estimator="branch").fit(*train)
     assert len(list(clf._family.split.trunk.parameters())) == 2 * len(hidden)
     assert clf.score(*test) > 0.5
+
+
+def test_branches_share_one_head_instead_of_a_copy_each(train):
+    clf = decomposition(hierarchy_estimator="branch").fit(*train)
+    members = [clf.hierarchy_estimator_, *clf.fine_estimators_]
+    assert len({id(member.head) for member in members}) == 1
+    base = {id(parameter) for parameter in clf.base_estimator_.module_.parameters()}
+    assert {id(parameter) for parameter in members[0].head.parameters()} <= base

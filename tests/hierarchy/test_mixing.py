@@ -48,6 +48,12 @@ def test_gain_within_its_standard_error_keeps_the_flat_network():
     assert choice.standard_error == pytest.approx(np.sqrt(0.11 - 0.0001) / 10)
 
 
+def test_weights_that_are_shares_count_as_one_sample_a_row():
+    flat, hierarchy = sure(wrong_on(Y, 10)), sure(Y)
+    shares = np.full(len(Y), 1 / len(Y))
+    assert choose_mixing(flat, hierarchy, Y, shares) == choose_mixing(flat, hierarchy, Y)
+
+
 def test_mixture_that_beats_both_gets_a_weight_between():
     # Each is unsure where it is wrong and sure where it is right, on different thirds.
     flat, hierarchy = sure(Y), sure(Y)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
@@ -147,13 +148,19 @@ def test_branches_do_not_take_what_is_the_wholes_own(small, digits):
     assert (branch.warm_start, branch.verbose, branch.random_state) == (False, 0, None)
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [("balanced", "balanced"), (None, None), (dict.fromkeys(range(10), 2), None)],
-)
-def test_class_weights_of_branches(small, digits, given, expected):
-    network = small(max_epochs=1, class_weight=given).fit(*digits)
-    assert split_classifier(network).branch().class_weight == expected
+@pytest.mark.parametrize("class_weight", ["balanced", None, {3: 5.0, 5: 0.2}])
+def test_branches_take_the_class_weights_of_the_classes_they_have(small, digits, class_weight):
+    X, y = digits
+    network = small(max_epochs=1, class_weight=class_weight).fit(X, y)
+    split = split_classifier(network)
+    rows = np.isin(y, [3, 7])
+    features = split.features(X[rows])
+    branch = split.branch(max_epochs=5, lr=0.01).set_params(random_state=0)
+    posteriors = branch.fit(features, y[rows]).predict_proba(features)
+    assert branch.class_weight == class_weight
+    if isinstance(class_weight, dict):
+        plain = clone(branch).set_params(class_weight=None).fit(features, y[rows])
+        assert posteriors[:, 0].mean() > plain.predict_proba(features)[:, 0].mean()
 
 
 def test_any_transformer_may_stand_in_front(small, digits):
