@@ -121,7 +121,7 @@ FOLDS = [(np.arange(0, 300), np.arange(300, 400)), (np.arange(150, 450), np.aran
         (FOLDS, 200),
         (iter(FOLDS), 200),
     ],
-    ids=str,
+    ids=["default", "fraction", "folds", "splitter", "one split", "list", "iterator"],
 )
 def test_every_kind_of_cv(train, test, cv, n_held_out):
     clf = decomposition(TREE, cv=cv).fit(*train)
