@@ -44,6 +44,7 @@ __all__ = [
     "draw_seeds",
     "fit_context",
     "num_samples",
+    "plain_labels",
     "safe_indexing",
     "validate_parameter_constraints",
 ]
@@ -336,3 +337,42 @@ def check_ndim(X: Any, name: str, takes_nd: bool) -> None:
             f"X must be 2-D, (n_samples, n_features), for {name}. Got shape {tuple(shape)} "
             "instead; flatten each sample with X.reshape(len(X), -1)."
         )
+
+
+def plain_labels(y: Any) -> Any:
+    """Give object labels the type of what they hold; leave all others as they are.
+
+    scikit-learn knows object arrays of strings only, and refuses those of integers or booleans.
+
+    Parameters
+    ----------
+    y : ndarray or sparse matrix
+        Labels.
+
+    Returns
+    -------
+    ndarray or sparse matrix
+
+    Raises
+    ------
+    ValueError
+        If the labels cannot be sorted, because they are of several types.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn._validation import plain_labels
+    >>> plain_labels(np.array([3, 1], dtype=object)).dtype.kind
+    'i'
+    """
+    if y.dtype != object:
+        return y
+    try:
+        np.unique(y)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in y.ravel()})
+        raise ValueError(
+            f"y must hold labels of one type. Got {' and '.join(kinds)} instead; convert them, "
+            "e.g. with y.astype(str)."
+        ) from None
+    return y if y.size and isinstance(y.flat[0], str) else np.array(y.tolist())

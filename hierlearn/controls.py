@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,12 +26,13 @@ from scipy import stats
 from sklearn.base import clone
 
 from .confusion import seed_estimator
-from .cost import estimator_cost
+from .cost import CostReport, estimator_cost, gate_cost
 from .hierarchy import HierarchicalDecompositionClassifier
 from .partition import permute_classes
 
 __all__ = [
     "Comparison",
+    "GateAlone",
     "Measurement",
     "as_expensive",
     "compare",
@@ -180,10 +181,12 @@ def equal_epochs(fitted: HierarchicalDecompositionClassifier) -> int | None:
     Returns
     -------
     int or None
-        None where the base is no network trained by epochs, or the members' cost is unknown.
+        None where the base is no network trained by epochs, where the members' cost is unknown, or
+        where a member is itself a decomposition.
     """
     network = _last_step(fitted.base_estimator_)
-    if not hasattr(network, "max_epochs"):
+    nested = any(hasattr(fine, "fine_estimators_") for fine in fitted.fine_estimators_)
+    if nested or not hasattr(network, "max_epochs"):
         return None
     epochs = network.max_epochs
     n_samples = int(fitted.class_counts_.sum())
@@ -280,6 +283,26 @@ def permuted(fitted: HierarchicalDecompositionClassifier, seed: int = 0) -> Any:
     return clone(fitted).set_params(partitioner=partition, gamma=None)
 
 
+class GateAlone:
+    """The hierarchy classifier's own class posteriors, as a classifier: no class assignment.
+
+    A branch as gate is the base network with its upper layers fine-tuned on all classes. What the
+    hierarchy adds to that is due to dividing the classes, not to fine-tuning.
+    """
+
+    def __init__(self, fitted: HierarchicalDecompositionClassifier) -> None:
+        self.fitted = fitted
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class that the gate would name."""
+        posteriors = self.fitted._family.gate_class_posteriors(self.fitted._check_X(X))
+        return self.fitted.classes_[posteriors.argmax(axis=1)]
+
+    def cost_report(self) -> CostReport:
+        """Price the trunk and the gate."""
+        return gate_cost(self.fitted)
+
+
 # -- measuring ---------------------------------------------------------------------------------
 
 
@@ -345,9 +368,15 @@ def compare(
     Returns
     -------
     Comparison
-        Variants ``"flat"``, ``"flat, trained as long"``, ``"flat, as expensive"``, ``"hierarchy"``
-        (as configured), ``"hierarchy, hard"``, ``"hierarchy, soft"`` (both without mixing) and
+        Variants ``"flat"``, ``"flat, trained as long"``, ``"flat, as expensive"``, ``"gate alone"``
+        (the base with its upper layers fine-tuned on all classes), ``"hierarchy"`` (as configured),
+        ``"hierarchy, hard"``, ``"hierarchy, soft"`` (both without mixing) and
         ``"hierarchy, permuted"``; those that make no sense for the base are left out.
+
+    Raises
+    ------
+    ValueError
+        If ``estimator`` is no HierarchicalDecompositionClassifier, or ``seeds`` no sequence.
 
     Examples
     --------
@@ -360,6 +389,10 @@ def compare(
     >>> result.variants[:2]
     ['flat', 'flat, trained as long']
     """
+    if not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"seeds must be a sequence of integers. Got {seeds!r} instead; give range({seeds})."
+        )
     found: list[Measurement] = []
     for seed in seeds:
         _, measurements = compare_once(
@@ -392,6 +425,11 @@ def compare_once(
     measurements : list of Measurement
         Every variant's.
     """
+    if not isinstance(estimator, HierarchicalDecompositionClassifier):
+        raise ValueError(
+            "estimator must be a HierarchicalDecompositionClassifier. Got "
+            f"{type(estimator).__name__} instead; put a Pipeline into its base_estimator."
+        )
     say = progress or _quiet
 
     def run(variant: str, unfitted: Any) -> Measurement:
@@ -413,5 +451,8 @@ def compare_once(
         "hierarchy, soft": hierarchy.rerouted("soft", mixing=0.0),
     }
     found = [run(name, control) for name, control in controls.items() if control is not None]
+    if hierarchy._family.gate_is_branch:
+        gate = GateAlone(hierarchy)
+        found.append(measure("gate alone", gate, seed, seconds, X_test, y_test))
     found += [measure(name, v, seed, seconds, X_test, y_test) for name, v in variants.items()]
     return hierarchy, [*found, run("hierarchy, permuted", permuted(hierarchy, seed))]

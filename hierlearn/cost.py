@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
-__all__ = ["Cost", "CostReport", "decomposition_cost", "estimator_cost"]
+__all__ = ["Cost", "CostReport", "decomposition_cost", "estimator_cost", "gate_cost"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,15 @@ class CostReport:
         Each class assignment classifier alone.
     routing : str
         The routing the figures are for.
+    keeps_flat : bool, default=False
+        Whether predictions are the flat base's alone, as with ``mixing_ == 1``.
     """
 
     flat: Cost
     hierarchy: Cost
     clusters: tuple[Cost, ...]
     routing: str
+    keeps_flat: bool = False
 
     @property
     def ratio(self) -> float:
@@ -74,17 +77,18 @@ class CostReport:
         return self.hierarchy.multiply_adds / self.flat.multiply_adds
 
     def __str__(self) -> str:
+        detail = "mixing 1: flat kept" if self.keeps_flat else f"routing {self.routing}"
         rows = [
             ("flat", self.flat),
-            (f"hierarchy ({self.routing})", self.hierarchy),
+            (f"hierarchy ({detail})", self.hierarchy),
         ]
-        lines = [f"{'':<20} {'multiply-adds':>14} {'parameters':>12}"]
+        lines = [f"{'':<32} {'multiply-adds':>14} {'parameters':>12}"]
         lines += [
-            f"{name:<20} {_figure(cost.multiply_adds):>14} {_figure(cost.parameters):>12}"
+            f"{name:<32} {_figure(cost.multiply_adds):>14} {_figure(cost.parameters):>12}"
             for name, cost in rows
         ]
         ratio = "unknown" if math.isnan(self.ratio) else f"{self.ratio:.2f}x"
-        lines.append(f"{'ratio':<20} {ratio:>14}")
+        lines.append(f"{'ratio':<32} {ratio:>14}")
         return "\n".join(lines)
 
 
@@ -141,7 +145,15 @@ def decomposition_cost(estimator: Any) -> CostReport:
         hierarchy = _shared_cost(estimator, family, flat)
         for share, cost in zip(estimator.route_frequencies_, clusters, strict=True):
             hierarchy = hierarchy + cost.scaled(float(share))
-    return CostReport(flat, hierarchy, clusters, str(estimator.routing))
+    keeps_flat = estimator.mixing_ == 1.0
+    return CostReport(flat, hierarchy, clusters, str(estimator.routing), keeps_flat)
+
+
+def gate_cost(estimator: Any) -> CostReport:
+    """Price the trunk and the branch that names the cluster, without class assignment."""
+    flat, family = estimator_cost(estimator.base_estimator_), estimator._family
+    gate = estimator_cost(family.gate) + _trunk_cost(family.split)
+    return CostReport(flat, gate, (), "gate alone")
 
 
 def _shared_cost(estimator: Any, family: Any, flat: Cost) -> Cost:
@@ -149,9 +161,10 @@ def _shared_cost(estimator: Any, family: Any, flat: Cost) -> Cost:
     gate = estimator_cost(family.gate)
     if family.gate is None or estimator.mixing_ > 0:
         return flat + gate
-    if family.split is None:
-        return gate
+    return gate if family.split is None else gate + _trunk_cost(family.split)
+
+
+def _trunk_cost(split: Any) -> Cost:
     from .networks.pricing import network_cost
 
-    network = family.split.network
-    return gate + Cost(*network_cost(family.split.trunk, network._input_shape))
+    return Cost(*network_cost(split.trunk, split.network._input_shape))

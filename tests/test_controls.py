@@ -10,9 +10,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierlearn import HierarchicalDecompositionClassifier, TorchMLPClassifier
+from hierlearn import (
+    ConfusionLinkagePartitioner,
+    HierarchicalDecompositionClassifier,
+    RandomPartitioner,
+    TorchMLPClassifier,
+)
 from hierlearn.controls import (
     Comparison,
+    GateAlone,
     Measurement,
     as_expensive,
     compare,
@@ -150,18 +156,51 @@ def test_compare_measures_every_variant_and_control(digits):
         "flat",
         "flat, trained as long",
         "flat, as expensive",
+        "gate alone",
         "hierarchy",
         "hierarchy, hard",
         "hierarchy, soft",
         "hierarchy, permuted",
     ]
-    assert len(result.to_records()) == 14
+    assert len(result.to_records()) == 16
     assert any("permuted" in line for line in lines)
     assert np.isnan(result.values("flat", "cluster_accuracy")).all()
     assert (result.values("hierarchy", "cluster_accuracy") > 0.3).all()
     table = str(result)
     assert all(variant in table for variant in result.variants)
     assert "vs flat" in table
+
+
+def test_gate_alone_is_the_trunk_and_a_branch_over_all_classes(fitted, digits):
+    *_, X_test, _ = digits
+    gate = GateAlone(fitted)
+    split = fitted._family.split
+    named = fitted.hierarchy_estimator_.predict(split.features(X_test))
+    assert np.array_equal(gate.predict(X_test), named)
+    # Trunk 64 * 20, head 20 * 16 + 16 * 10.
+    assert gate.cost_report().hierarchy.multiply_adds == 1280 + 480
+
+
+def test_equal_epochs_is_none_where_a_member_is_a_decomposition(digits):
+    X, y, *_ = digits
+    base = TorchMLPClassifier(**SMALL)
+    deep = HierarchicalDecompositionClassifier(base, max_depth=2, mixing=0.0, random_state=0)
+    deep.set_params(partitioner=RandomPartitioner(ConfusionLinkagePartitioner(n_clusters=2)))
+    deep.fit(X, y)
+    assert any(hasattr(fine, "fine_estimators_") for fine in deep.fine_estimators_)
+    assert equal_epochs(deep) is None
+
+
+@pytest.mark.parametrize(
+    ("estimator", "seeds", "message"),
+    [
+        (LogisticRegression(), [0], "must be a HierarchicalDecomposition.* Got LogisticRegression"),
+        (HierarchicalDecompositionClassifier(), 2, "seeds must be a sequence.* Got 2 instead"),
+    ],
+)
+def test_compare_refuses_what_it_cannot_compare(digits, estimator, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        compare(estimator, *digits, seeds=seeds)
 
 
 def test_flat_control_is_the_network_inside_the_hierarchy(digits):

@@ -210,11 +210,17 @@ def test_sum_and_share():
 def test_print():
     report = CostReport(Cost(651_200, 659_650), Cost(660_007.3, 700_000), (), "hard")
     assert str(report).splitlines() == [
-        "                      multiply-adds   parameters",
-        "flat                        651,200      659,650",
-        "hierarchy (hard)            660,007      700,000",
-        "ratio                         1.01x",
+        "                                  multiply-adds   parameters",
+        "flat                                    651,200      659,650",
+        "hierarchy (routing hard)                660,007      700,000",
+        "ratio                                     1.01x",
     ]
+
+
+def test_print_says_when_the_flat_network_was_kept():
+    clf = decomposition(LINEAR, mixing=1.0)
+    assert "mixing 1: flat kept" in str(clf.cost_report())
+    assert clf.cost_report().keeps_flat
 
 
 @pytest.mark.parametrize("routing", ["soft", "hard", 123])

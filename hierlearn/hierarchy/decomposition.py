@@ -140,7 +140,7 @@ class HierarchicalDecompositionClassifier(
     mixing_choice_ : MixingChoice or None
         The held-out evidence, with ``mixing="auto"``.
     route_frequencies_ : ndarray of shape (n_clusters,)
-        Share of the held-out samples that visits each cluster.
+        Share of the held-out samples that visits each cluster, by the final hierarchy classifier.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -354,6 +354,7 @@ class HierarchicalDecompositionClassifier(
             fine_estimator=None,
             hierarchy_estimator="auto",
             branch_at=None,
+            confusion_k=self.confusion_k and min(self.confusion_k, len(counts)),
             max_depth=self.max_depth - 1,
             cv=None,
             n_jobs=None,
@@ -377,8 +378,7 @@ class HierarchicalDecompositionClassifier(
                 fold.estimator, self.partition_, data.take(train), plan, fold.temperature
             )
             unseen = data.take(test)
-            hierarchy, _ = family.posteriors(unseen.X, self.routing)
-            parts.append((family.flat_posteriors(unseen.X), hierarchy, unseen.codes, test))
+            parts.append((*family.both_posteriors(unseen.X, self.routing), unseen.codes, test))
         flat, hierarchy, codes, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
         weight = None if data.weight is None else data.weight[rows]
         choice = choose_mixing(flat, hierarchy, codes, weight)
@@ -421,10 +421,7 @@ class HierarchicalDecompositionClassifier(
         X = self._check_X(X)
         if self.mixing_ == 1.0:
             return self._family.flat_posteriors(X)
-        hierarchy, _ = self._family.posteriors(X, self.routing)
-        if self.mixing_ == 0.0:
-            return hierarchy
-        return self.mixing_ * self._family.flat_posteriors(X) + (1 - self.mixing_) * hierarchy
+        return self._family.mixed_posteriors(X, self.routing, self.mixing_)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of every row.
@@ -464,6 +461,7 @@ class HierarchicalDecompositionClassifier(
         Returns
         -------
         csr_array of bool, shape (n_samples, n_clusters)
+            The visits that routing asks for; with ``mixing_ == 1`` predictions do without them.
         """
         X = self._check_X(X)
         return sparse.csr_array(route(self._family.gate_posteriors(X), self.routing) > 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -121,30 +121,46 @@ class Family:
         """Return the base's class posteriors, columns in partition order."""
         return self._scores(self.base, X, self.partition.classes)
 
-    def gate_posteriors(self, X: Any, features: Any = None) -> Posteriors:
-        """Return cluster posteriors ``p``, shape (n_samples, n_clusters).
+    def gate_posteriors(self, X: Any) -> Posteriors:
+        """Return cluster posteriors ``p``, shape (n_samples, n_clusters)."""
+        return self._gate(Rows(self, X))
 
-        ``features`` are the trunk's for the same rows, where they are known already.
-        """
-        clusters, classes = np.arange(self.partition.n_clusters), self.partition.classes
-        if self.gate is not None and not self.gate_is_branch:
-            return self._scores(self.gate, X, clusters)
-        if self.split is None:
-            return self.partition.cluster_scores(self.flat_posteriors(X))
-        features = self.split.features(X) if features is None else features
-        if self.gate_is_branch:
-            return self.partition.cluster_scores(self._scores(self.gate, features, classes))
-        flat = align_columns(self.split.posteriors(features), self.split.network.classes_, classes)
-        return self.partition.cluster_scores(flat)
+    def gate_class_posteriors(self, X: Any) -> Posteriors:
+        """Return the class posteriors that a gate over classes sums: its own, or the base's."""
+        rows = Rows(self, X)
+        if not self.gate_is_branch:
+            return rows.flat
+        return self._scores(self.gate, rows.features, self.partition.classes)
 
     def posteriors(self, X: Any, routing: str | int) -> tuple[Posteriors, Posteriors]:
         """Return the hierarchy's class posteriors and the weight of every cluster visited."""
-        features = None if self.split is None else self.split.features(X)
-        weights = route(self.gate_posteriors(X, features), routing)
-        inputs = features if self.fine_are_branches else X
+        return self._hierarchy(Rows(self, X), routing)
+
+    def both_posteriors(self, X: Any, routing: str | int) -> tuple[Posteriors, Posteriors]:
+        """Return the flat base's and the hierarchy's class posteriors, apart."""
+        rows = Rows(self, X)
+        return rows.flat, self._hierarchy(rows, routing)[0]
+
+    def mixed_posteriors(self, X: Any, routing: str | int, mixing: float) -> Posteriors:
+        """Return class posteriors: the flat base's with weight ``mixing``, else the hierarchy's."""
+        rows = Rows(self, X)
+        hierarchy, _ = self._hierarchy(rows, routing)
+        return hierarchy if mixing == 0 else mixing * rows.flat + (1 - mixing) * hierarchy
+
+    def _hierarchy(self, rows: Rows, routing: str | int) -> tuple[Posteriors, Posteriors]:
+        weights = route(self._gate(rows), routing)
+        inputs = rows.features if self.fine_are_branches else rows.X
         members = member_codes(self.partition)
         fine = [partial(self._ask, cluster, inputs, codes) for cluster, codes in enumerate(members)]
         return combine(weights, fine, members, self.partition.n_classes), weights
+
+    def _gate(self, rows: Rows) -> Posteriors:
+        clusters, classes = np.arange(self.partition.n_clusters), self.partition.classes
+        if self.gate is None:
+            return self.partition.cluster_scores(rows.flat)
+        if self.gate_is_branch:
+            return self.partition.cluster_scores(self._scores(self.gate, rows.features, classes))
+        return self._scores(self.gate, rows.X, clusters)
 
     def _ask(
         self, cluster: int, inputs: Any, codes: NDArray[np.int64], rows: NDArray[np.intp]
@@ -159,6 +175,34 @@ class Family:
     def _scores(self, estimator: Any, X: Any, wanted: NDArray[Any]) -> Posteriors:
         scores = class_scores(estimator, X, temperature=self.temperature)
         return align_columns(scores, estimator.classes_, wanted)
+
+
+class Rows:
+    """Rows on their way through a family: what several members need is computed once.
+
+    Parameters
+    ----------
+    family : Family
+    X : array-like or sparse matrix of shape (n_samples, ...)
+    """
+
+    def __init__(self, family: Family, X: Any) -> None:
+        self.family = family
+        self.X = X
+
+    @cached_property
+    def features(self) -> Any:
+        """The trunk's output, shape (n_samples, ...)."""
+        return self.family.split.features(self.X)
+
+    @cached_property
+    def flat(self) -> Posteriors:
+        """The base's class posteriors, from the trunk's output where there is a trunk."""
+        family = self.family
+        if family.split is None:
+            return family.flat_posteriors(self.X)
+        scores = family.split.posteriors(self.features)
+        return align_columns(scores, family.split.network.classes_, family.partition.classes)
 
 
 def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
-from .._validation import check_ndim, check_weights, num_samples
+from .._validation import check_ndim, check_weights, num_samples, plain_labels
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
 from .family import branches_from
@@ -86,6 +86,8 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
     UnsupportedTargetError
         If y has several labels or outputs a sample, or is continuous.
     """
+    if not sparse.issparse(y):
+        y = plain_labels(_without_gaps(np.asarray(y)))
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise UnsupportedTargetError(
@@ -100,6 +102,20 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     check_classification_targets(labels)
     return labels
+
+
+def _without_gaps(y: NDArray[Any]) -> NDArray[Any]:
+    """Refuse missing labels, before anything tries to sort them."""
+    if y.dtype == object:
+        missing = np.array([label is None or label != label for label in y.ravel()], dtype=bool)
+    else:
+        missing = ~np.isfinite(y.ravel()) if y.dtype.kind == "f" else np.zeros(0, dtype=bool)
+    if missing.any():
+        raise ValueError(
+            "y must hold a label for every sample. Input contains NaN, None or infinity: got "
+            f"{missing.sum()} of {missing.size} missing instead; leave those samples out."
+        )
+    return y
 
 
 def check_target(

@@ -43,7 +43,8 @@ def choose_mixing(
     """Choose the weight of the flat posterior that is best on held-out data.
 
     The flat network is left only for a mixture whose accuracy is higher by more than one standard
-    error of the paired difference: a hierarchy that merely might be better is not used.
+    error of the paired difference: a hierarchy that merely might be better is not used. The same
+    held-out rows may have chosen the partition, so the evidence slightly favours the hierarchy.
 
     Parameters
     ----------

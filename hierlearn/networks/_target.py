@@ -11,6 +11,8 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from .._validation import plain_labels
+
 
 def check_two_classes(present: np.ndarray) -> None:
     """Refuse to learn from one class."""
@@ -58,7 +60,7 @@ def encode_target(y: Any) -> tuple[Any, np.ndarray, bool]:
     multilabel : bool
     """
     # scikit-learn knows object arrays of strings only; the others go by what they hold.
-    plain = np.array(_one_type(y).tolist()) if y.dtype == object else y
+    plain = plain_labels(y)
     check_classification_targets(plain)
     if type_of_target(plain) == "multilabel-indicator":
         target = y.tocsr() if sparse.issparse(y) else np.asarray(y)
@@ -77,19 +79,6 @@ def encode_target(y: Any) -> tuple[Any, np.ndarray, bool]:
     y = column_or_1d(y, warn=True)
     classes, codes = np.unique(y, return_inverse=True)
     return codes.astype(np.int64), classes, False
-
-
-def _one_type(y: np.ndarray) -> np.ndarray:
-    """Return y if its labels can be sorted."""
-    try:
-        np.unique(y)
-    except TypeError:
-        kinds = sorted({type(label).__name__ for label in y.ravel()})
-        raise ValueError(
-            f"y must hold labels of one type. Got {' and '.join(kinds)} instead; convert them, "
-            "e.g. with y.astype(str)."
-        ) from None
-    return y
 
 
 def drop_zero_weights(X: Any, target: Any, weight: np.ndarray) -> tuple[Any, Any, np.ndarray]:

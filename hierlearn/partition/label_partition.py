@@ -471,6 +471,14 @@ class LabelPartition:
             f"sizes=[{sizes.min()}..{sizes.max()}]{overlap if self.is_overlapping else ''})"
         )
 
+    def __str__(self) -> str:
+        """List the classes of each cluster by name."""
+        lines = [
+            f"{name}: {', '.join(str(label) for label in self.classes[codes].tolist())}"
+            for name, codes in zip(self.cluster_names, self, strict=True)
+        ]
+        return "\n".join([repr(self), *lines])
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: unpickled arrays would be writeable otherwise.
         parts = (self.classes, self.labels, self.membership, self.tree, self.names)

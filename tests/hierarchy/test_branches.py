@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from hierlearn import (
+    ConfusionLinkagePartitioner,
     HierarchicalDecompositionClassifier,
     LabelPartition,
     TorchClassifier,
@@ -192,3 +193,33 @@ def test_branches_share_one_head_instead_of_a_copy_each(train):
     assert len({id(member.head) for member in members}) == 1
     base = {id(parameter) for parameter in clf.base_estimator_.module_.parameters()}
     assert {id(parameter) for parameter in members[0].head.parameters()} <= base
+
+
+@pytest.mark.parametrize("gate", [None, "branch"])
+def test_a_prediction_computes_the_trunk_once(train, test, gate):
+    clf = decomposition(hierarchy_estimator=gate, mixing=0.5).fit(*train)
+    calls = []
+    first = clf.base_estimator_.module_[0]
+    handle = first.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        mixed = clf.predict_proba(test[0])
+    finally:
+        handle.remove()
+    assert len(calls) == 1
+    flat = clf.base_estimator_.predict_proba(test[0])
+    hierarchy = clf.rerouted(mixing=0.0).predict_proba(test[0])
+    np.testing.assert_allclose(mixed, (flat + hierarchy) / 2, atol=1e-6)
+
+
+def test_top_k_confusion_reaches_inner_levels_of_fewer_classes(train):
+    clf = HierarchicalDecompositionClassifier(
+        GaussianNB(var_smoothing=0.1),
+        ConfusionLinkagePartitioner(n_clusters=2),
+        confusion="top_k",
+        confusion_k=8,
+        max_depth=2,
+        random_state=0,
+    ).fit(*train)
+    inner = [fine for fine in clf.fine_estimators_ if hasattr(fine, "partition_")]
+    assert inner
+    assert all(fine.confusion_k <= len(fine.classes_) for fine in inner)

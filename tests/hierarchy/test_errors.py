@@ -283,3 +283,11 @@ def test_a_members_own_error_comes_through(digits):
     clf = decomposition(LogisticRegression(C=-1))
     message = error_of(clf.fit, *digits)
     assert_says(message, "'C' parameter of LogisticRegression", "Got -1 instead")
+
+
+@pytest.mark.parametrize("gap", [None, np.nan])
+def test_missing_labels(gap):
+    X = np.arange(12.0).reshape(6, 2)
+    y = np.array(["a", "b", "a", "b", "a", gap], dtype=object)
+    with pytest.raises(ValueError, match=r"label for every sample.*1 of 6 missing.*leave those"):
+        HierarchicalDecompositionClassifier(GaussianNB()).fit(X, y)
