@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .._validation import Matrix
 from ..confusion import HeldOutScores, confusion_from_scores, seed_estimator
+from ..exceptions import PartitionError
 from ..partition import (
     ConfusionSpectralPartitioner,
     LabelPartition,
     partition_input,
     resolve_partitioner,
 )
+from ..partition._common import fit_weighted
 from .family import TrainingRows
 from .input import check_some_weight
 
@@ -44,7 +47,7 @@ def learn_partition(
     data: TrainingRows,
     seed: int,
 ) -> tuple[Any, LabelPartition]:
-    """Fit a partitioner on whatever it takes.
+    """Fit a partitioner on whatever it takes, rows with their weights.
 
     Parameters
     ----------
@@ -67,7 +70,10 @@ def learn_partition(
     Raises
     ------
     PartitionError
-        If the partition is for other classes than those of y.
+        If the partition is for other classes than those of y, or is learnt from X and a class
+        has no row that weighs anything.
+    ValueError
+        If the partitioner looks at rows but not at their weights, and these differ.
     """
     classes = held_out.classes
     if isinstance(partitioner, LabelPartition):
@@ -76,12 +82,25 @@ def learn_partition(
     estimator = seed_estimator(estimator, seed)
     kind = partition_input(estimator)
     if kind == "features":
-        estimator.fit(data.X, classes[data.codes])
+        _check_every_class_weighs(estimator, classes, data)
+        fit_weighted(estimator, data.X, classes[data.codes], data.weight)
     elif kind == "scores":
-        estimator.fit(held_out.scores, held_out.y, classes=classes)
+        weight = held_out.sample_weight
+        fit_weighted(estimator, held_out.scores, held_out.y, weight, classes=classes)
     else:
         estimator.fit(confusion, classes=classes)
     return estimator, estimator.partition_.aligned_to(classes)
+
+
+def _check_every_class_weighs(estimator: Any, classes: NDArray[Any], data: TrainingRows) -> None:
+    weight = None if data.weight is None else data.weight > 0
+    seen = np.bincount(data.codes, weights=weight, minlength=len(classes))
+    if not seen.all():
+        raise PartitionError(
+            f"partitioner={type(estimator).__name__} looks at X and needs a row of non-zero weight "
+            f"for each class. Got none for {classes.tolist()[seen.argmin()]!r} instead; leave such "
+            "classes out, or choose a partitioner of confusions."
+        )
 
 
 def _resolve(partitioner: Any, n_classes: int) -> Any:

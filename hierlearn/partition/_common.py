@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from hierlearn._validation import check_class_codes, fit_context
+from hierlearn._validation import check_class_codes, fit_context, safe_indexing
 from hierlearn.confusion import confusion_from_scores, label_codes
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition.class_tree import ClassTree
@@ -23,6 +23,7 @@ __all__ = [
     "Confusion",
     "ConfusionPartitioner",
     "ScoreTransformMixin",
+    "fit_weighted",
     "number_by_first_class",
     "partition_input",
     "renumber_clusters",
@@ -118,6 +119,60 @@ def require_y(estimator: Any, remedy: str) -> ValueError:
     )
 
 
+def fit_weighted(
+    partitioner: Any, X: Any, y: Any, sample_weight: ArrayLike | None, **classes: Any
+) -> Any:
+    """Fit a partitioner on weighted rows, as if each were repeated as often as it weighs.
+
+    Parameters
+    ----------
+    partitioner : estimator
+        Any that looks at rows, see :func:`hierlearn.partition.partition_input`. Fitted in place.
+    X : array-like or sparse matrix of shape (n_samples, n_columns)
+        Class scores, or any representation.
+    y : array-like of shape (n_samples,)
+        As the partitioner expects it.
+    sample_weight : array-like of shape (n_samples,) or None
+        None fits without weights, whatever the partitioner supports.
+    **classes : dict
+        Empty, or ``classes=`` for ``fit``.
+
+    Returns
+    -------
+    partitioner : estimator
+        The same object, fitted.
+
+    Raises
+    ------
+    ValueError
+        If the partitioner takes no weights, and those that are not zero differ.
+
+    Examples
+    --------
+    >>> from hierlearn.partition import ConfusionLinkagePartitioner
+    >>> from hierlearn.partition._common import fit_weighted
+    >>> scores = [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    >>> learner = ConfusionLinkagePartitioner(n_clusters=2, affinity="soft")
+    >>> fit_weighted(learner, scores, [0, 1, 2, 1], [1, 1, 1, 0]).labels_.tolist()
+    [0, 0, 1]
+    """
+    if sample_weight is None:
+        return partitioner.fit(X, y, **classes)
+    if hasattr(partitioner, "_fit_weighted"):
+        return partitioner._fit_weighted(X, y, sample_weight=sample_weight, **classes)
+    if has_fit_parameter(partitioner, "sample_weight"):
+        return partitioner.fit(X, y, sample_weight=sample_weight, **classes)
+    weight = np.asarray(sample_weight)
+    kept = np.flatnonzero(weight)
+    if np.unique(weight[kept]).size > 1:
+        raise ValueError(
+            f"sample_weight must be None, or equal where not zero, for {type(partitioner).__name__}"
+            ", whose fit does not support it. Got different weights instead; leave them out or "
+            "choose another partitioner."
+        )
+    return partitioner.fit(safe_indexing(X, kept), safe_indexing(y, kept), **classes)
+
+
 class ScoreTransformMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """``transform`` and ``predict`` for partitioners fitted on one column per class."""
 
@@ -180,7 +235,6 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         """Return the cluster of each class, by any numbers, and a tree where there is one."""
         raise NotImplementedError
 
-    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
         """Partition the classes.
 
@@ -210,6 +264,18 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         PartitionError
             If ``classes`` does not fit the columns of X.
         """
+        return self._fit_weighted(X, y, classes=classes)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def _fit_weighted(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit with weights of the rows, which a confusion matrix as X has none of."""
         values = _check_not_negative(
             self, validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         )
@@ -217,7 +283,9 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
             confusion = _check_square(self, values)
         else:
             y, classes = self._check_target(y, classes, values.shape)
-            confusion = confusion_from_scores(values, y, method=self.affinity, k=self.k)
+            confusion = confusion_from_scores(
+                values, y, method=self.affinity, k=self.k, sample_weight=sample_weight
+            )
         labels, tree = self._cluster(confusion)
         names = _check_column_classes(classes, values.shape[1])
         store_partition(self, LabelPartition(names, number_by_first_class(labels), None, tree))

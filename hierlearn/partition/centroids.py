@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from hierlearn._validation import Interval, StrOptions, as_random_state, fit_context
+from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition._common import require_y, store_partition
 from hierlearn.partition._groups import class_positions, shorten
@@ -24,7 +24,9 @@ from hierlearn.partition.spectral import cluster_rows, similarity_spectrum, spec
 __all__ = ["CentroidPartitioner", "class_means", "cluster_means_spectrally"]
 
 
-def class_means(X: Any, codes: NDArray[np.int64], n_classes: int) -> Any:
+def class_means(
+    X: Any, codes: NDArray[np.int64], n_classes: int, sample_weight: ArrayLike | None = None
+) -> Any:
     """Average the samples of each class.
 
     Parameters
@@ -35,11 +37,13 @@ def class_means(X: Any, codes: NDArray[np.int64], n_classes: int) -> Any:
         Class of each sample, from 0 to ``n_classes - 1``, each class with a sample.
     n_classes : int
         Number of classes.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weights of the samples in the means. Samples of weight zero are not looked at.
 
     Returns
     -------
     means : ndarray or csr_array of shape (n_classes, n_features)
-        Sparse if X is.
+        Sparse if X is. A class without any weight gets a row of zeros.
 
     Examples
     --------
@@ -47,10 +51,15 @@ def class_means(X: Any, codes: NDArray[np.int64], n_classes: int) -> Any:
     >>> from hierlearn.partition import class_means
     >>> class_means(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1]), 2).tolist()
     [[1.0], [5.0]]
+    >>> class_means(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1]), 2, [3, 1, 1]).tolist()
+    [[0.5], [5.0]]
     """
-    shares = 1 / np.bincount(codes, minlength=n_classes)[codes]
-    entries = (shares, (codes, np.arange(codes.size)))
-    averaging = sparse.csr_array(entries, shape=(n_classes, codes.size))
+    weights = check_weights(sample_weight, codes.size)
+    weights = np.ones(codes.size) if weights is None else weights
+    rows = np.flatnonzero(weights)
+    own, weights = codes[rows], weights[rows]
+    shares = weights / np.bincount(own, weights=weights, minlength=n_classes)[own]
+    averaging = sparse.csr_array((shares, (own, rows)), shape=(n_classes, codes.size))
     means = averaging @ X  # a csr_array if X is one
     if not sparse.issparse(means):
         return means
@@ -154,7 +163,14 @@ class CentroidPartitioner(BaseEstimator):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Partition the classes.
 
         Parameters
@@ -165,6 +181,9 @@ class CentroidPartitioner(BaseEstimator):
             Class labels.
         classes : array-like of shape (n_classes,) or None, default=None
             The labels in y, in the order to keep. None sorts them.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples in the mean of their class; how much a class weighs does not
+            matter. Samples of weight zero count as absent, and so do classes with no others.
 
         Returns
         -------
@@ -173,16 +192,22 @@ class CentroidPartitioner(BaseEstimator):
         Raises
         ------
         ValueError
-            If y is missing or not made of classes.
+            If y is missing or not made of classes, or ``sample_weight`` does not fit y or is
+            zero everywhere.
         PartitionError
-            If y has other classes than ``classes``.
+            If y has other classes than ``classes``, or one of them has weight zero only.
         """
         if y is None:
             raise require_y(self, "give the class label of each row of X")
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
         check_classification_targets(y)
+        X = sparse.csr_array(X) if sparse.issparse(X) else X
+        weight = check_weights(sample_weight, y.size)
+        if weight is not None:
+            seen = _some_weight(weight)
+            X, y, weight = X[seen], y[seen], weight[seen]
         labels, codes = _encode(y, classes)
-        means = class_means(sparse.csr_array(X) if sparse.issparse(X) else X, codes, labels.size)
+        means = class_means(X, codes, labels.size, weight)
         cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
         n_clusters = min(self.n_clusters, labels.size)
         rng = as_random_state(self.random_state)
@@ -196,6 +221,17 @@ class CentroidPartitioner(BaseEstimator):
         return tags
 
 
+def _some_weight(weight: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Find the samples that weigh something."""
+    seen = np.flatnonzero(weight)
+    if seen.size == 0:
+        raise ValueError(
+            "sample_weight must not be zero everywhere. Got only zero weights instead; leave "
+            "sample_weight out to weigh all samples the same."
+        )
+    return seen
+
+
 def _encode(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the classes and the code of each sample's, in the order asked for."""
     present, codes = np.unique(y, return_inverse=True)
@@ -205,7 +241,8 @@ def _encode(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any], N
     absent = sorted(set(wanted.tolist()) - set(present.tolist()), key=str)
     if absent:
         raise PartitionError(
-            "classes must all occur in y, as a class without samples has no mean. "
+            "classes must all occur in y, with a weight that is not zero where there are weights, "
+            "as a class without samples has no mean. "
             f"Got none of {shorten(absent)} in y instead."
         )
     return wanted, class_positions(present, wanted)[codes]

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from hierlearn._validation import HasMethods, as_random_state, fit_context
 from hierlearn.partition._common import (
     ScoreTransformMixin,
+    fit_weighted,
     partition_input,
     renumber_clusters,
     store_partition,
@@ -134,7 +135,6 @@ class RandomPartitioner(ScoreTransformMixin, BaseEstimator):
     def _inner(self) -> Any:
         return ConfusionLinkagePartitioner() if self.partitioner is None else self.partitioner
 
-    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
         """Fit the other partitioner and permute its classes.
 
@@ -151,8 +151,20 @@ class RandomPartitioner(ScoreTransformMixin, BaseEstimator):
         -------
         self : object
         """
+        return self._fit_weighted(X, y, classes=classes)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def _fit_weighted(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit with weights of the rows, for the other partitioner."""
         labels = {} if classes is None else {"classes": classes}
-        self.partitioner_ = clone(self._inner()).fit(X, y, **labels)
+        self.partitioner_ = fit_weighted(clone(self._inner()), X, y, sample_weight, **labels)
         if hasattr(self.partitioner_, "n_features_in_"):
             validate_data(self, X, skip_check_array=True)  # notes number and names of the columns
         store_partition(self, permute_classes(self.partitioner_.partition_, self.random_state))

@@ -12,6 +12,7 @@ from hierlearn import (
     TaxonomyPartitioner,
     held_out_scores,
 )
+from hierlearn.confusion import HeldOutScores
 from hierlearn.exceptions import PartitionError
 from hierlearn.hierarchy import TrainingRows, default_partitioner, learn_partition
 from hierlearn.hierarchy.learning import confusion_of
@@ -71,6 +72,124 @@ def test_every_partitioner_partitions_the_classes_of_y(partitioner, evidence):
     assert fitted.partition_.n_clusters == partition.n_clusters
     assert repr(partitioner) == before
     assert learn(partitioner, evidence)[1] == partition
+
+
+WEIGHED = [
+    *PARTITIONERS,
+    *(
+        Partitioner(affinity=affinity)
+        for Partitioner in (ConfusionLinkagePartitioner, ConfusionSpectralPartitioner)
+        for affinity in ("hard", "soft", "top_k", "co_detection")
+    ),
+    CentroidPartitioner(4, method="spectral"),
+    RandomPartitioner(ConfusionLinkagePartitioner(affinity="soft")),
+    RandomPartitioner(CentroidPartitioner(4)),
+]
+
+# Their partitions must depend on the weights drawn, lest the tests below show nothing.
+SENSITIVE = [
+    "linkage",
+    "centroid",
+    *(ConfusionLinkagePartitioner(affinity=affinity) for affinity in ("hard", "soft")),
+    RandomPartitioner(ConfusionLinkagePartitioner(affinity="soft"), random_state=0),
+]
+
+
+@pytest.fixture(scope="module")
+def weighted():
+    """Noisy scores and rows of 10 classes, and whole weights for them, some of them zero."""
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 10
+    scores = rng.dirichlet(np.full(10, 0.3), size=200) + 0.2 * np.eye(10)[y]
+    X = rng.normal(size=(200, 4))
+    return scores, X, y, np.where(np.arange(200) < 10, 1, rng.integers(0, 4, size=200))
+
+
+def learn_from(partitioner, scores, X, y, weight):
+    weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+    held_out = HeldOutScores(scores, y, np.arange(len(y)), CLASSES, weight, ())
+    return learn(partitioner, (held_out, TrainingRows(X, y, weight)))[1]
+
+
+@pytest.mark.parametrize("partitioner", WEIGHED, ids=str)
+def test_weights_are_repetitions(partitioner, weighted):
+    scores, X, y, weight = weighted
+    repeated = (part.repeat(weight, axis=0) for part in (scores, X, y))
+    found, wanted = learn_from(partitioner, *weighted), learn_from(partitioner, *repeated, None)
+    assert found.labels.tolist() == wanted.labels.tolist()
+    assert (found.tree is None) == (wanted.tree is None)
+    if found.tree is not None:  # sums in another order: heights may differ in their last bits
+        assert np.array_equal(found.tree.parents, wanted.tree.parents)
+        np.testing.assert_allclose(found.tree.heights, wanted.tree.heights, rtol=1e-12)
+
+
+@pytest.mark.parametrize("partitioner", WEIGHED, ids=str)
+def test_rows_of_weight_zero_are_not_noticed(partitioner, weighted):
+    scores, X, y, weight = weighted
+    nothing = weight == 0
+    spoilt = scores.copy(), X.copy(), y.copy(), weight
+    spoilt[0][nothing] = np.eye(10)[9]
+    spoilt[1][nothing] = 1e6
+    spoilt[2][nothing] = 0
+    assert learn_from(partitioner, *spoilt) == learn_from(partitioner, *weighted)
+
+
+@pytest.mark.parametrize("partitioner", SENSITIVE, ids=str)
+def test_weights_make_a_difference(partitioner, weighted):
+    ignored = learn_from(partitioner, *weighted[:3], None)
+    assert learn_from(partitioner, *weighted).labels.tolist() != ignored.labels.tolist()
+
+
+def test_weights_leave_the_parameters_of_the_partitioner(weighted):
+    scores, _, y, weight = weighted
+    held_out = HeldOutScores(scores, y, np.arange(200), CLASSES, weight.astype(float), ())
+    chosen = ConfusionLinkagePartitioner(affinity="soft")
+    fitted, partition = learn(chosen, (held_out, TrainingRows(scores, y, held_out.sample_weight)))
+    assert repr(fitted) == repr(chosen)
+    assert fitted.partition_ == partition
+    assert fitted.transform(scores).shape == (200, partition.n_clusters)
+
+
+class OwnPartitioner(BaseEstimator):
+    """Looks at rows, and knows nothing of weights."""
+
+    partition_input = "features"
+
+    def fit(self, X, y):
+        self.n_rows_ = len(X)
+        self.partition_ = LabelPartition(np.unique(y), np.arange(10) % 2)
+        return self
+
+
+class OwnWeighingPartitioner(OwnPartitioner):
+    def fit(self, X, y, sample_weight=None):
+        self.weight_ = sample_weight
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, RandomPartitioner])
+def test_partitioner_of_ones_own_without_weights(wrap, weighted):
+    scores, X, y, weight = weighted
+    with pytest.raises(ValueError, match="equal where not zero, for OwnPartitioner"):
+        learn_from(wrap(OwnPartitioner()), *weighted)
+    same = 2.0 * (weight > 0)
+    held_out = HeldOutScores(scores, y, np.arange(200), CLASSES, same, ())
+    fitted, _ = learn(wrap(OwnPartitioner()), (held_out, TrainingRows(X, y, same)))
+    assert getattr(fitted, "partitioner_", fitted).n_rows_ == (weight > 0).sum()
+
+
+def test_partitioner_of_ones_own_with_weights(weighted):
+    scores, X, y, weight = weighted
+    held_out = HeldOutScores(scores, y, np.arange(200), CLASSES, None, ())
+    fitted, _ = learn(OwnWeighingPartitioner(), (held_out, TrainingRows(X, y, weight)))
+    assert np.array_equal(fitted.weight_, weight)
+
+
+def test_class_without_weight_cannot_be_placed_by_its_rows(weighted):
+    scores, X, y, weight = weighted
+    with pytest.raises(PartitionError, match=r"CentroidPartitioner .* Got none for 'd'"):
+        learn_from("centroid", scores, X, y, np.where(y == 3, 0, weight))
+    assert learn_from("spectral", scores, X, y, np.where(y == 3, 0, weight)).n_classes == 10
 
 
 def test_given_taxonomy_is_what_comes_out(evidence):
