@@ -34,6 +34,7 @@ from hierlearn.partition import extend_by_confusion, permute_classes
 
 GAMMAS = (None, 3, 5, 8)
 SMALL = (25, 10)
+RESULTS = Path(__file__).parent / "results"
 
 
 def paper_variants(problem: Problem, seed: int, max_cluster_size: int) -> list[Measurement]:
@@ -110,7 +111,10 @@ def verdict(result: Comparison) -> str:
                 f"hierarchy - {control}: {mean:+.2f} points, 95 % [{low:+.2f}, {high:+.2f}]"
             )
     worst = 100 * (result.values("hierarchy") - result.values("flat")).min()
-    return "\n".join([*lines, f"hierarchy - flat, worst seed: {worst:+.2f} points"])
+    seconds = [np.median(result.values(v, "fit_seconds")) for v in ("hierarchy", "flat")]
+    lines.append(f"hierarchy - flat, worst seed: {worst:+.2f} points")
+    lines.append(f"hierarchy / flat, fit seconds: {seconds[0] / seconds[1]:.2f}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -144,7 +148,8 @@ def main() -> None:
     print(f"\n{args.dataset}: {shape}, {args.seeds} seeds\n\n{result}\n")
     if args.only != "paper":
         print(verdict(result))
-    path = Path(args.json or f"decomposition_mlp-{args.dataset}.json")
+    path = Path(args.json or RESULTS / f"decomposition_mlp-{args.dataset}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"dataset": args.dataset, "runs": result.to_records()}, indent=1))
     print(f"measurements written to {path}")
 

@@ -84,9 +84,12 @@ def _from_classes(groups: Mapping[Any, Any], classes: ArrayLike | None) -> Label
     known = _classes_or(classes, class_array(groups))
     absent = [label for label in known.tolist() if label not in groups]
     if absent:
+        known_labels = set(known.tolist())
+        extra = [label for label in groups if label not in known_labels]
+        hint = f" groups name {shorten(extra)}, which are no classes." if extra else ""
         raise PartitionError(
             "groups must name the group of every class: add the others. "
-            f"Got none for {shorten(absent)} instead."
+            f"Got none for {shorten(absent)} instead.{hint}"
         )
     rows = [{"class": label, "cluster": groups[label]} for label in known.tolist()]
     return LabelPartition.from_table(rows, known)
