@@ -32,7 +32,7 @@ class Problem:
     classifier: Any
 
 
-def load(name: str, data: str | None, *, n_glyphs: int = 200) -> Problem:
+def load(name: str, data: str | None, *, n_glyphs: int = 300) -> Problem:
     """Load a data set by name; all but digits and glyphs need the folder of downloads."""
     if name in ("cifar-100", "clinc150", "omniglot") and data is None:
         raise SystemExit(f"--dataset {name} needs --data DIR, the folder with the usual download.")
