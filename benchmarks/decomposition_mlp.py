@@ -105,7 +105,7 @@ def verdict(result: Comparison) -> str:
     """Return the paired differences that the claims rest on."""
     lines = []
     for control in result.variants:
-        if control.startswith("flat") or control.endswith("permuted"):
+        if control.startswith(("flat", "gate")) or control == "hierarchy, permuted":
             mean, low, high = (100 * v for v in result.difference("hierarchy", control))
             lines.append(
                 f"hierarchy - {control}: {mean:+.2f} points, 95 % [{low:+.2f}, {high:+.2f}]"
