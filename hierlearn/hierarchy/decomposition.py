@@ -272,44 +272,58 @@ class HierarchicalDecompositionClassifier(
         data = TrainingRows(X, codes, weight)
         seeds = draw_seeds(self.random_state, 4).tolist()
 
-        self._say("held-out scores")
-        held_out = held_out_scores(
-            base,
-            X,
-            self.classes_[codes],
-            cv=self.cv,
-            sample_weight=weight,
-            n_jobs=self.n_jobs,
-            random_state=seeds[0],
-            classes=self.classes_,
-        )
-        self._say("partition")
-        self.confusion_ = confusion_of(held_out, self.confusion, self.confusion_k)
-        self.partitioner_, primary = learn_partition(
-            self.partitioner, self.confusion_, held_out, data, seeds[1]
-        )
-        self.partition_ = extend_by_confusion(
-            primary, self.confusion_, gamma=self.gamma, rule=self.overlap_rule
-        )
+        held_out = self._score_held_out(base, data, seeds[0])
+        self._learn_partition(held_out, data, seeds[1])
         plan = self._plan(seeds[2])
-        self.held_out_ = held_out
-        self._probe_sizes = tuple(len(fold.train) for fold in held_out.folds)
         self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
-        self._say("base network on all data")
-        self.base_estimator_ = self._refit(base, data, seeds[3])
-        self._say(f"{self.partition_.n_clusters} class assignment classifiers")
-        self._family = fit_family(
-            self.base_estimator_, self.partition_, data, plan, self._temperature()
-        )
-        seen = data.take(held_out.indices)
-        self._held_out_gate = self._family.gate_posteriors(seen.X), seen.weight
-        self.route_frequencies_ = self._route_frequencies()
-        self.hierarchy_estimator_ = self._family.gate
-        self.fine_estimators_ = self._family.fine
+        self._train(base, held_out, data, plan, seeds[3])
         self._say(f"done, mixing {self.mixing_:.1f}")
         return self
 
     # -- stages of fit -------------------------------------------------------------------------
+
+    def _score_held_out(self, base: Any, data: TrainingRows, seed: int) -> HeldOutScores:
+        """Score the base on rows it has not seen."""
+        self._say("held-out scores")
+        held_out = held_out_scores(
+            base,
+            data.X,
+            self.classes_[data.codes],
+            cv=self.cv,
+            sample_weight=data.weight,
+            n_jobs=self.n_jobs,
+            random_state=seed,
+            classes=self.classes_,
+        )
+        self.held_out_ = held_out
+        self._probe_sizes = tuple(len(fold.train) for fold in held_out.folds)
+        return held_out
+
+    def _learn_partition(self, held_out: HeldOutScores, data: TrainingRows, seed: int) -> None:
+        """Set the confusion and the partition learnt from it, overlap included."""
+        self._say("partition")
+        self.confusion_ = confusion_of(held_out, self.confusion, self.confusion_k)
+        self.partitioner_, primary = learn_partition(
+            self.partitioner, self.confusion_, held_out, data, seed
+        )
+        self.partition_ = extend_by_confusion(
+            primary, self.confusion_, gamma=self.gamma, rule=self.overlap_rule
+        )
+
+    def _train(
+        self, base: Any, held_out: HeldOutScores, data: TrainingRows, plan: FamilyPlan, seed: int
+    ) -> None:
+        """Fit the base and the members above it on all data."""
+        self._say("base network on all data")
+        self.base_estimator_ = self._refit(base, data, seed)
+        self._say(f"{self.partition_.n_clusters} class assignment classifiers")
+        temperature = float(np.mean([fold.temperature for fold in held_out.folds]))
+        self._family = fit_family(self.base_estimator_, self.partition_, data, plan, temperature)
+        self.hierarchy_estimator_ = self._family.gate
+        self.fine_estimators_ = self._family.fine
+        seen = data.take(held_out.indices)
+        self._held_out_gate = self._family.gate_posteriors(seen.X), seen.weight
+        self.route_frequencies_ = self._route_frequencies()
 
     def _base(self) -> Any:
         if self.base_estimator is not None:
@@ -386,9 +400,6 @@ class HierarchicalDecompositionClassifier(
 
     def _is_prefit(self) -> bool:
         return isinstance(self.cv, str) and self.cv == "prefit"
-
-    def _temperature(self) -> float:
-        return float(np.mean([fold.temperature for fold in self.held_out_.folds]))
 
     def _refit(self, base: Any, data: TrainingRows, seed: int) -> Any:
         if self._is_prefit():
