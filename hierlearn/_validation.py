@@ -17,10 +17,7 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
-    Hidden,
     Interval,
-    InvalidParameterError,
-    Options,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -28,18 +25,17 @@ from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "HasMethods",
-    "Hidden",
     "Interval",
-    "InvalidParameterError",
     "Matrix",
-    "Options",
     "StrOptions",
     "as_random_state",
+    "check_any_weight",
     "check_choice",
     "check_class_codes",
     "check_confusion",
     "check_ndim",
     "check_scores",
+    "check_two_classes",
     "check_weights",
     "draw_seeds",
     "fit_context",
@@ -376,3 +372,42 @@ def plain_labels(y: Any) -> Any:
             "e.g. with y.astype(str)."
         ) from None
     return y if y.size and isinstance(y.flat[0], str) else np.array(y.tolist())
+
+
+def check_any_weight(weight: NDArray[np.float64]) -> None:
+    """Refuse weights that leave no sample to learn from.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If no weight is above zero.
+    """
+    if not (weight > 0).any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number. Got only zero weights "
+            "instead; leave sample_weight out to weigh all samples the same."
+        )
+
+
+def check_two_classes(present: NDArray[Any]) -> None:
+    """Refuse to learn from one class.
+
+    Parameters
+    ----------
+    present : ndarray of shape (n_present,)
+        Labels of the classes that have samples.
+
+    Raises
+    ------
+    ValueError
+        If there is one only.
+    """
+    if len(present) < 2:
+        raise ValueError(
+            "y must hold at least two classes to be told apart. Got one class only: "
+            f"{present.tolist()[0]!r} instead; add samples of another class."
+        )

@@ -11,7 +11,14 @@ from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
-from .._validation import check_ndim, check_weights, num_samples, plain_labels
+from .._validation import (
+    check_any_weight,
+    check_ndim,
+    check_two_classes,
+    check_weights,
+    num_samples,
+    plain_labels,
+)
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
 from .family import branches_from
@@ -70,11 +77,8 @@ def check_training_input(
             "instead."
         )
     weight = check_weights(sample_weight, len(y))
-    if weight is not None and not (weight > 0).any():
-        raise ValueError(
-            "Sample weights must contain at least one non-zero number. Got only zero weights "
-            "instead; leave sample_weight out to weigh all samples the same."
-        )
+    if weight is not None:
+        check_any_weight(weight)
     return X, y, weight
 
 
@@ -132,11 +136,7 @@ def check_target(
     classes, codes = np.unique(y, return_inverse=True)
     counted = codes if weight is None else codes[weight > 0]
     counts = np.bincount(counted, minlength=len(classes))
-    if (counts > 0).sum() < 2:
-        raise ValueError(
-            "y must hold at least two classes to be told apart. Got one class only: "
-            f"{classes.tolist()[counts.argmax()]!r} instead; add samples of another class."
-        )
+    check_two_classes(classes[counts > 0])
     lonely = classes[counts == 1].tolist()
     if held_out and len(lonely):
         others = f" and of {len(lonely) - 1} other classes" if len(lonely) > 1 else ""

@@ -19,7 +19,9 @@ from .._validation import (
     Interval,
     StrOptions,
     as_random_state,
+    check_any_weight,
     check_ndim,
+    check_two_classes,
     check_weights,
     fit_context,
 )
@@ -31,7 +33,6 @@ from ._skorch import TrainingPlan, train_network
 from ._target import (
     check_finite,
     check_optimizer,
-    check_two_classes,
     class_factors,
     drop_zero_weights,
     encode_target,
@@ -202,13 +203,8 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
         class_weight = self._class_weight_of(classes)
         if class_weight is not None and not multilabel:
             weight = weight * class_factors(class_weight, target, classes, weight)[target]
-        kept = weight > 0
-        if not kept.any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number. Got only zero weights "
-                "instead; leave sample_weight out to weigh all samples the same."
-            )
-        return weight / weight[kept].mean()
+        check_any_weight(weight)
+        return weight / weight[weight > 0].mean()
 
     def _goes_on(self) -> bool:
         """Tell whether a fit starts from the weights of the last one."""

@@ -14,15 +14,6 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from .._validation import plain_labels
 
 
-def check_two_classes(present: np.ndarray) -> None:
-    """Refuse to learn from one class."""
-    if len(present) < 2:
-        raise ValueError(
-            "y must hold at least two classes to be told apart. Got one class only: "
-            f"{present.tolist()[0]!r} instead; add samples of another class."
-        )
-
-
 def check_finite(X: Any) -> None:
     """Refuse NaN and infinity, in one line that says what to do."""
     try:
