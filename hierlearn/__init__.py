@@ -16,8 +16,9 @@ those confusions off held-out data, groups the classes by them, and builds on th
 
 The listing of the package follows the flow: :mod:`hierlearn.confusion`,
 :mod:`hierlearn.partition`, :mod:`hierlearn.networks`, :mod:`hierlearn.hierarchy`; beside
-them :mod:`hierlearn.cost` (what a decomposition costs), :mod:`hierlearn.controls` (what it
-must beat), :mod:`hierlearn.datasets` and :mod:`hierlearn.display`.
+them :mod:`hierlearn.metrics` (how well labels are ranked), :mod:`hierlearn.cost` (what a
+decomposition costs), :mod:`hierlearn.controls` (what it must beat), :mod:`hierlearn.datasets` and
+:mod:`hierlearn.display`.
 
 Names are imported on first use, so ``import hierlearn`` itself loads neither torch nor
 scikit-learn.
@@ -44,6 +45,7 @@ _SUBMODULES = (
     "display",
     "exceptions",
     "hierarchy",
+    "metrics",
     "networks",
     "partition",
 )
@@ -88,6 +90,7 @@ __all__ = [
     "exceptions",
     "held_out_scores",
     "hierarchy",
+    "metrics",
     "networks",
     "partition",
 ]
@@ -101,6 +104,7 @@ if TYPE_CHECKING:
         display,
         exceptions,
         hierarchy,
+        metrics,
         networks,
         partition,
     )

@@ -25,6 +25,7 @@ PACKAGE = ROOT / "hierlearn"
 ROOMS = {
     "exceptions": set(),
     "_validation": {"exceptions"},
+    "metrics": {"exceptions", "_validation"},
     "confusion": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "confusion"},
     "networks": {"exceptions", "_validation", "confusion"},

@@ -1,0 +1,1 @@
+"""How well labels are ranked: precision, recall and average precision of the first k."""
