@@ -1,1 +1,0 @@
-"""How well labels are ranked: precision, recall and average precision of the first k."""
