@@ -393,6 +393,25 @@ def check_any_weight(weight: NDArray[np.float64]) -> None:
         )
 
 
+def check_some_weight(weight: NDArray[np.float64] | None) -> None:
+    """Refuse held-out rows that all weigh nothing, for there is nothing to judge by then.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_held_out,) or None
+
+    Raises
+    ------
+    ValueError
+        If no weight is above zero.
+    """
+    if weight is not None and not weight.any():
+        raise ValueError(
+            "sample_weight must weigh some of the rows held out. Got zeros on all of them instead; "
+            "leave out the rows of weight zero before fitting."
+        )
+
+
 def check_two_classes(present: NDArray[Any]) -> None:
     """Refuse to learn from one class.
 

@@ -26,13 +26,20 @@ ROOMS = {
     "exceptions": set(),
     "_validation": {"exceptions"},
     "metrics": {"exceptions", "_validation"},
+    "_input": {"exceptions", "_validation"},
     "confusion": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "confusion"},
     "networks": {"exceptions", "_validation", "confusion"},
     "cost": {"exceptions", "_validation", "networks"},
-    "hierarchy": {"exceptions", "_validation", "confusion", "partition", "cost", "networks"},
+    "hierarchy": {
+        *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
+    },
+    "specialists": {
+        *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
+    },
     "controls": {
-        *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy")
+        *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),
+        *("metrics", "specialists"),
     },
     "display": {"exceptions", "_validation", "partition"},
     "datasets": {"exceptions", "_validation", "partition"},

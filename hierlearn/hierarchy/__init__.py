@@ -1,8 +1,7 @@
 """Hierarchical decomposition: one large classification problem as a family of small ones."""
 
 from .decomposition import HierarchicalDecompositionClassifier
-from .family import Family, FamilyPlan, TrainingRows, fit_family
-from .learning import default_partitioner, learn_partition
+from .family import Family, FamilyPlan, fit_family
 from .mixing import MixingChoice, choose_mixing
 from .routing import combine, route
 
@@ -11,11 +10,8 @@ __all__ = [
     "FamilyPlan",
     "HierarchicalDecompositionClassifier",
     "MixingChoice",
-    "TrainingRows",
     "choose_mixing",
     "combine",
-    "default_partitioner",
     "fit_family",
-    "learn_partition",
     "route",
 ]

@@ -20,6 +20,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._input import check_rows
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
 from ..confusion import (
     HeldOutScores,
@@ -29,16 +30,21 @@ from ..confusion import (
     stratified_holdout,
 )
 from ..cost import CostReport, decomposition_cost
-from ..partition import PARTITIONERS, LabelPartition, extend_by_confusion
-from .family import FamilyPlan, TrainingRows, branches_from, fit_family, unfrozen
+from ..partition import (
+    PARTITIONERS,
+    LabelPartition,
+    TrainingRows,
+    confusion_of,
+    extend_by_confusion,
+    learn_partition,
+)
+from .family import FamilyPlan, branches_from, fit_family, unfrozen
 from .input import (
     check_prefit,
-    check_rows,
     check_settings,
     check_target,
     check_training_input,
 )
-from .learning import confusion_of, learn_partition
 from .mixing import MixingChoice, choose_mixing
 from .routing import route
 

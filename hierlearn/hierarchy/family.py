@@ -21,38 +21,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._validation import draw_seeds, safe_indexing
 from ..confusion import align_columns, class_scores, fit_with_weight, seed_estimator
-from ..partition import LabelPartition
+from ..partition import LabelPartition, TrainingRows
 from .routing import combine, route
 
 Posteriors = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """The rows a family is trained on.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix of shape (n_samples, ...)
-    codes : ndarray of shape (n_samples,)
-        Class codes, indices into ``partition.classes``.
-    weight : ndarray of shape (n_samples,) or None
-    """
-
-    X: Any
-    codes: NDArray[np.int64]
-    weight: NDArray[np.float64] | None
-
-    def take(self, rows: NDArray[np.int64]) -> TrainingRows:
-        """Return some of the rows."""
-        weight = None if self.weight is None else self.weight[rows]
-        return TrainingRows(safe_indexing(self.X, rows), self.codes[rows], weight)
-
-    def drop_unweighted(self) -> TrainingRows:
-        """Leave out rows of weight zero, which no member may notice."""
-        if self.weight is None or (self.weight > 0).all():
-            return self
-        return self.take(np.flatnonzero(self.weight > 0))
 
 
 @dataclass(frozen=True)

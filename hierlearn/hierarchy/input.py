@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils import column_or_1d, get_tags, indexable
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import validate_data
 
+from .._input import check_rows
 from .._validation import (
     check_any_weight,
-    check_ndim,
     check_two_classes,
     check_weights,
     num_samples,
@@ -22,42 +21,6 @@ from .._validation import (
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
 from .family import branches_from
-
-
-def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
-    """Validate X as far as the base does not do so itself.
-
-    A Pipeline as base sees X as it is, texts or data frames included, and so does a base that came
-    fitted on named columns; any other base gets a numeric array or csr matrix, with or without NaN
-    as its tags say.
-    """
-    options: Any = {"reset": False, **reset}
-    if hasattr(base, "steps") or hasattr(base, "feature_names_in_"):
-        raw = validate_data(estimator, X, skip_check_array=True, **options)
-        return indexable(raw)[0]
-    tags = get_tags(base).input_tags
-    check_ndim(X, type(estimator).__name__, tags.three_d_array)
-    checked = validate_data(
-        estimator,
-        X,
-        accept_sparse="csr",
-        ensure_all_finite="allow-nan",
-        allow_nd=tags.three_d_array,
-        **options,
-    )
-    if not tags.allow_nan:
-        _check_no_nan(checked)
-    return checked
-
-
-def _check_no_nan(X: Any) -> None:
-    values = X.data if sparse.issparse(X) else X
-    n_missing = int(np.isnan(values).sum())
-    if n_missing:
-        raise ValueError(
-            f"X must not contain NaN. Got {n_missing} missing values instead; use a Pipeline that "
-            "begins with SimpleImputer as base_estimator, or a base that accepts them."
-        )
 
 
 def check_training_input(
@@ -146,15 +109,6 @@ def check_target(
             "leave out or merge such classes."
         )
     return classes, codes.astype(np.int64)
-
-
-def check_some_weight(weight: NDArray[np.float64] | None) -> None:
-    """Refuse held-out rows that all weigh nothing, for there is nothing to judge by then."""
-    if weight is not None and not weight.any():
-        raise ValueError(
-            "sample_weight must weigh some of the rows held out. Got zeros on all of them instead; "
-            "leave out the rows of weight zero before fitting."
-        )
 
 
 def check_settings(estimator: Any, base: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .input import check_some_weight
+from .._validation import check_some_weight
 
 _GRID = np.linspace(0.0, 0.9, 10)
 

@@ -4,20 +4,32 @@ Everything that touches torch lies here, and everything that touches skorch in o
 """
 
 from ._forward import forward
+from .augmented import AugmentedNetwork, visited_clusters
 from .branch import BranchClassifier
 from .classifier import TorchClassifier
+from .heads import HeadPlan, SpecialistHeads, maps_multiply_adds, stack_multiply_adds
 from .mlp import TorchMLPClassifier, mlp
 from .split import chain, copy_head, layer_multiply_adds, split_network, split_point
+from .taps import TappedNetwork, TapPoints, tap_points
 
 __all__ = [
+    "AugmentedNetwork",
     "BranchClassifier",
+    "HeadPlan",
+    "SpecialistHeads",
+    "TapPoints",
+    "TappedNetwork",
     "TorchClassifier",
     "TorchMLPClassifier",
     "chain",
     "copy_head",
     "forward",
     "layer_multiply_adds",
+    "maps_multiply_adds",
     "mlp",
     "split_network",
     "split_point",
+    "stack_multiply_adds",
+    "tap_points",
+    "visited_clusters",
 ]

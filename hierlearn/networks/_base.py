@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
@@ -26,8 +25,9 @@ from .._validation import (
     fit_context,
 )
 from ..confusion import stratified_holdout
-from ._data import BatchDataset, auto_batch_size
+from ._data import BatchDataset, auto_batch_size, take_rows
 from ._forward import forward
+from ._outputs import LogitsMixin
 from ._runtime import autocast_dtype, isolated, resolve_device
 from ._skorch import TrainingPlan, train_network
 from ._target import (
@@ -46,7 +46,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 
-class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
+class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     """A torch network as a scikit-learn classifier; a subclass says which network.
 
     See :class:`TorchClassifier` for the parameters.
@@ -266,7 +266,7 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
             )
         parts = stratified_holdout(codes, self.validation_fraction, random_state=seed)
         train, valid = (
-            BatchDataset(data.X[rows], data.target[rows], data.weight[rows], data.dtype)
+            BatchDataset(take_rows(data.X, rows), data.target[rows], data.weight[rows], data.dtype)
             for rows in parts
         )
         return train, valid
@@ -324,59 +324,6 @@ class BaseTorchClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated X, shape (n_samples, n_outputs)."""
         return forward(self.module_, X, self.device, self.n_jobs)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the network's outputs before the softmax or sigmoid.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Logits; for two classes the second minus the first.
-        """
-        return self._decide(self._logits(self._check_X(X)))
-
-    def _decide(self, logits: np.ndarray) -> np.ndarray:
-        if self.multilabel_ or len(self.classes_) != 2:
-            return logits
-        return logits[:, 1] - logits[:, 0]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return class posteriors.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``. Rows sum to one, but for a multi-label y, where
-            every column is the probability of its label.
-        """
-        logits = self._logits(self._check_X(X))
-        return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of every row, or the label indicator.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_labels)
-        """
-        logits = self._logits(self._check_X(X))
-        if self.multilabel_:
-            return (logits > 0).astype(np.int64)
-        decision = self._decide(logits)
-        codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
-        return self.classes_[codes]
 
     # -- the rest of the contract --------------------------------------------------------------
 

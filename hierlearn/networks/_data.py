@@ -26,6 +26,13 @@ def as_tensor(rows: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
     return tensor if dtype is None else tensor.to(dtype)
 
 
+def take_rows(X: Any, rows: Any) -> Any:
+    """Return some rows of an array, or of every array in a dict."""
+    if isinstance(X, dict):
+        return {name: part[rows] for name, part in X.items()}
+    return X[rows]
+
+
 class BatchDataset(torch.utils.data.Dataset):
     """Rows of X with targets and weights, fetched a batch at a time.
 
@@ -34,8 +41,9 @@ class BatchDataset(torch.utils.data.Dataset):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, ...) or sparse matrix of shape (n_samples, n_features)
-        Input; cast to ``dtype`` batch by batch, never as a whole.
+    X : ndarray of shape (n_samples, ...), sparse matrix of shape (n_samples, n_features), or dict
+        Input; cast to ``dtype`` batch by batch, never as a whole. A dict of such arrays becomes the
+        keyword arguments of the network.
     target : ndarray of shape (n_samples,) or (n_samples, n_labels), or sparse matrix
         Class codes (int64), or a label indicator.
     weight : ndarray of shape (n_samples,)
@@ -51,18 +59,24 @@ class BatchDataset(torch.utils.data.Dataset):
         self.dtype = dtype
 
     def __len__(self) -> int:
-        return self.X.shape[0]
+        return self.target.shape[0]
 
-    def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def __getitems__(self, indices: list[int]) -> tuple[Any, tuple[torch.Tensor, ...]]:
         """Return ``X, (target, weight)`` of the given rows as tensors."""
         rows = np.asarray(indices)
         target = as_tensor(self.target[rows])
         if target.ndim > 1:
             target = target.to(self.dtype)
         weight = as_tensor(self.weight[rows], self.dtype)
-        return as_tensor(self.X[rows], self.dtype), (target, weight)
+        return self._inputs(rows), (target, weight)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def _inputs(self, rows: np.ndarray) -> Any:
+        taken = take_rows(self.X, rows)
+        if isinstance(taken, dict):
+            return {name: as_tensor(part, self.dtype) for name, part in taken.items()}
+        return as_tensor(taken, self.dtype)
+
+    def __getitem__(self, index: int) -> tuple[Any, tuple[torch.Tensor, ...]]:
         """Return one row, as a batch of one."""
         return self.__getitems__([index])
 

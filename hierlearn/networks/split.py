@@ -79,7 +79,9 @@ def layer_multiply_adds(module: nn.Module, input_shape: Sequence[int]) -> dict[s
     return counts
 
 
-def split_point(module: nn.Module, input_shape: Sequence[int], at: str | None = None) -> int:
+def split_point(
+    module: nn.Module, input_shape: Sequence[int], at: str | None = None, *, name: str = "branch_at"
+) -> int:
     """Return how many layers of the chain belong to the trunk.
 
     Parameters
@@ -93,6 +95,8 @@ def split_point(module: nn.Module, input_shape: Sequence[int], at: str | None = 
         the multiply-adds, so that what is copied above it is cheap. Normalisation and activation
         that follow belong to the trunk, dropout to the head. The last layer, the classifier, always
         stays in the head.
+    name : str, default="branch_at"
+        What the caller calls ``at``, for the error message.
 
     Returns
     -------
@@ -111,11 +115,10 @@ def split_point(module: nn.Module, input_shape: Sequence[int], at: str | None = 
         below = {name: counts.get(name, 0) for name in names[:-1]}
         if not any(below.values()):
             return 0
-        at = max(below, key=lambda name: below[name])
+        at = max(below, key=lambda layer: below[layer])
     if at not in names[:-1]:
         raise ValueError(
-            f"branch_at must name a layer below the last one, out of {names[:-1]}. Got {at!r} "
-            "instead."
+            f"{name} must name a layer below the last one, out of {names[:-1]}. Got {at!r} instead."
         )
     point = names.index(at) + 1
     while point < len(layers) - 1 and isinstance(

@@ -12,6 +12,12 @@ from hierlearn.partition.centroids import (
 )
 from hierlearn.partition.class_tree import ClassTree
 from hierlearn.partition.label_partition import LabelPartition
+from hierlearn.partition.learning import (
+    TrainingRows,
+    confusion_of,
+    default_partitioner,
+    learn_partition,
+)
 from hierlearn.partition.linkage import (
     ConfusionLinkagePartitioner,
     average_linkage,
@@ -42,15 +48,19 @@ __all__ = [
     "LabelPartition",
     "RandomPartitioner",
     "TaxonomyPartitioner",
+    "TrainingRows",
     "average_linkage",
     "class_means",
     "cluster_means_spectrally",
     "cluster_rows",
+    "confusion_of",
     "confusion_spectrum",
     "cut_by_count",
     "cut_by_distance",
     "cut_by_size",
+    "default_partitioner",
     "extend_by_confusion",
+    "learn_partition",
     "partition_from_groups",
     "partition_input",
     "permute_classes",

@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hierlearn import LabelPartition, TorchMLPClassifier
-from hierlearn.hierarchy import FamilyPlan, TrainingRows, fit_family
+from hierlearn.hierarchy import FamilyPlan, fit_family
 from hierlearn.hierarchy.family import branches_from, unfrozen
+from hierlearn.partition import TrainingRows
 
 NAMES = np.array([f"digit {code}" for code in range(10)])
 APART = LabelPartition.from_groups([NAMES[:4], NAMES[4:7], NAMES[7:]], NAMES)

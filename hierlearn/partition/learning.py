@@ -1,25 +1,51 @@
-"""From held-out scores to the partition that a hierarchy is built on."""
+"""From held-out scores to the partition that is built on."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from .._validation import Matrix
-from ..confusion import HeldOutScores, confusion_from_scores, seed_estimator
-from ..exceptions import PartitionError
-from ..partition import (
-    ConfusionSpectralPartitioner,
-    LabelPartition,
-    partition_input,
-    resolve_partitioner,
-)
-from ..partition._common import fit_weighted
-from .family import TrainingRows
-from .input import check_some_weight
+from hierlearn._validation import Matrix, check_some_weight, safe_indexing
+from hierlearn.confusion import HeldOutScores, confusion_from_scores, seed_estimator
+from hierlearn.exceptions import PartitionError
+from hierlearn.partition._common import fit_weighted, partition_input
+from hierlearn.partition.label_partition import LabelPartition
+from hierlearn.partition.registry import resolve_partitioner
+from hierlearn.partition.spectral import ConfusionSpectralPartitioner
+
+__all__ = ["TrainingRows", "confusion_of", "default_partitioner", "learn_partition"]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows a family is trained on.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, ...)
+    codes : ndarray of shape (n_samples,)
+        Class codes, indices into ``partition.classes``.
+    weight : ndarray of shape (n_samples,) or None
+    """
+
+    X: Any
+    codes: NDArray[np.int64]
+    weight: NDArray[np.float64] | None
+
+    def take(self, rows: NDArray[np.int64]) -> TrainingRows:
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return TrainingRows(safe_indexing(self.X, rows), self.codes[rows], weight)
+
+    def drop_unweighted(self) -> TrainingRows:
+        """Leave out rows of weight zero, which no member may notice."""
+        if self.weight is None or (self.weight > 0).all():
+            return self
+        return self.take(np.flatnonzero(self.weight > 0))
 
 
 def confusion_of(held_out: HeldOutScores, method: str, k: int | None = None) -> Matrix:

@@ -14,9 +14,13 @@ from hierlearn import (
 )
 from hierlearn.confusion import HeldOutScores
 from hierlearn.exceptions import PartitionError
-from hierlearn.hierarchy import TrainingRows, default_partitioner, learn_partition
-from hierlearn.hierarchy.learning import confusion_of
-from hierlearn.partition import PARTITIONERS
+from hierlearn.partition import (
+    PARTITIONERS,
+    TrainingRows,
+    confusion_of,
+    default_partitioner,
+    learn_partition,
+)
 
 CLASSES = np.array(list("abcdefghij"))
 

@@ -1,0 +1,48 @@
+"""What estimators around a base classifier accept as X."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.validation import validate_data
+
+from ._validation import check_ndim
+
+
+def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
+    """Validate X as far as the base does not do so itself.
+
+    A Pipeline as base sees X as it is, texts or data frames included, and so does a base that came
+    fitted on named columns; any other base gets a numeric array or csr matrix, with or without NaN
+    as its tags say.
+    """
+    options: Any = {"reset": False, **reset}
+    if hasattr(base, "steps") or hasattr(base, "feature_names_in_"):
+        raw = validate_data(estimator, X, skip_check_array=True, **options)
+        return indexable(raw)[0]
+    tags = get_tags(base).input_tags
+    check_ndim(X, type(estimator).__name__, tags.three_d_array)
+    checked = validate_data(
+        estimator,
+        X,
+        accept_sparse="csr",
+        ensure_all_finite="allow-nan",
+        allow_nd=tags.three_d_array,
+        **options,
+    )
+    if not tags.allow_nan:
+        _check_no_nan(checked)
+    return checked
+
+
+def _check_no_nan(X: Any) -> None:
+    values = X.data if sparse.issparse(X) else X
+    n_missing = int(np.isnan(values).sum())
+    if n_missing:
+        raise ValueError(
+            f"X must not contain NaN. Got {n_missing} missing values instead; use a Pipeline that "
+            "begins with SimpleImputer as base_estimator, or a base that accepts them."
+        )

@@ -1,0 +1,397 @@
+"""Growing specialist heads on a fitted classifier: its features, and the training of the heads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from torch import nn
+
+from ._base import BaseTorchClassifier
+from ._data import BatchDataset, as_tensor, prediction_slices
+from ._runtime import isolated, resolve_device, threads
+from ._skorch import train_network
+from ._target import drop_zero_weights
+from .augmented import AugmentedNetwork, visited_clusters
+from .classifier import TorchClassifier
+from .heads import HeadPlan, SpecialistHeads
+from .split import layer_multiply_adds
+from .taps import TappedNetwork, tap_points
+
+# Features of the frozen base up to this size are computed once and kept in memory; larger ones are
+# computed again in every epoch.
+CACHE_BYTES = 2**32
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How heads are trained; what is not named here is the base network's own setting.
+
+    Parameters
+    ----------
+    max_epochs : int
+        Passes over the data.
+    lr : float
+        Learning rate.
+    weight_decay : float
+        Weight decay of the optimiser.
+    dropout : float
+        Probability of dropping an input or a unit of a head.
+    classifier : {"reinitialise", "warm", "keep"}
+        See :class:`AugmentedNetwork`.
+    evaluate : {"all"}, int or float
+        See :func:`visited_clusters`.
+    verbose : int
+        Print a line an epoch when positive.
+    """
+
+    max_epochs: int
+    lr: float
+    weight_decay: float
+    dropout: float
+    classifier: str
+    evaluate: str | int | float
+    verbose: int = 0
+
+
+@dataclass(frozen=True)
+class OpenBase:
+    """A fitted classifier whose inner features can be read.
+
+    Parameters
+    ----------
+    prefix : Pipeline or None
+        Transformers in front of the network.
+    classifier : BaseTorchClassifier
+        The fitted network, for its settings.
+    tapped : TappedNetwork
+        The network itself, shared.
+    attach_shape : tuple of int
+        Shape of the features at the attach point, of one sample.
+    n_own : int
+        Units in its own last hidden layer.
+    """
+
+    prefix: Pipeline | None
+    classifier: BaseTorchClassifier
+    tapped: TappedNetwork
+    attach_shape: tuple[int, ...]
+    n_own: int
+
+    def rows(self, X: Any) -> Any:
+        """Return X as the network takes it: through the transformers, and validated."""
+        if self.prefix is not None:
+            X = self.prefix.transform(X)
+        return self.classifier._check_X(X)
+
+    def multiply_adds(self) -> tuple[int, int]:
+        """Return the multiply-adds of the whole network, and of its classifier layer alone."""
+        counts = layer_multiply_adds(self.tapped.module, self.classifier._input_shape)
+        return sum(counts.values()), self.n_own * self.tapped.classifier.out_features
+
+
+def open_base(fitted: Any, attach_at: str | None = None) -> OpenBase:
+    """Open a fitted torch classifier, or a Pipeline that ends in one.
+
+    Parameters
+    ----------
+    fitted : TorchClassifier, TorchMLPClassifier or Pipeline
+        Its last layer must be an ``nn.Linear``.
+    attach_at : str or None, default=None
+        See :func:`tap_points`.
+
+    Returns
+    -------
+    OpenBase
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or the network has no classifier layer.
+    """
+    is_pipeline = isinstance(fitted, Pipeline)
+    classifier = fitted[-1] if is_pipeline else fitted
+    prefix = fitted[:-1] if is_pipeline and len(fitted) > 1 else None
+    shape = classifier._input_shape
+    module = classifier.module_
+    tapped = TappedNetwork(module, tap_points(module, shape, attach_at))
+    like = tapped.classifier.weight
+    was_training = module.training
+    with torch.no_grad():
+        row = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
+        seen = tapped.eval()(row)
+    module.train(was_training)
+    if seen.own.ndim != 2:
+        raise ValueError(
+            "The network's classifier layer must read one vector a sample. Got features of shape "
+            f"{tuple(seen.own.shape[1:])} instead; pool or flatten them in front of it."
+        )
+    return OpenBase(prefix, classifier, tapped, tuple(seen.attach.shape[1:]), seen.own.shape[1])
+
+
+def is_network(estimator: Any) -> bool:
+    """Tell whether this is a bare ``torch.nn.Module``."""
+    return isinstance(estimator, nn.Module)
+
+
+def fitted_classifier(
+    module: nn.Module, classes: np.ndarray, multilabel: bool, input_shape: Sequence[int]
+) -> TorchClassifier:
+    """Make a fitted classifier of a network that was trained elsewhere.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps a batch to logits, one for each class; shared, not copied.
+    classes : ndarray of shape (n_classes,)
+        What its outputs stand for, in order.
+    multilabel : bool
+        Whether its outputs are labels of their own (sigmoid) or exclude each other (softmax).
+    input_shape : sequence of int
+        Shape of one sample.
+
+    Returns
+    -------
+    TorchClassifier
+        Ready to predict.
+    """
+    classifier = TorchClassifier(type(module))
+    classifier.module_ = module.eval()
+    classifier.classes_ = np.asarray(classes)
+    classifier.multilabel_ = multilabel
+    classifier.n_features_in_ = int(input_shape[0])
+    classifier._input_shape = tuple(input_shape)
+    classifier.history_ = []
+    return classifier
+
+
+def tapped_features(base: OpenBase, rows: Any) -> dict[str, Any]:
+    """Return what the heads and the classifier layer read, for validated rows.
+
+    Parameters
+    ----------
+    base : OpenBase
+        The frozen network.
+    rows : ndarray or csr matrix of shape (n_samples, ...)
+        As :meth:`OpenBase.rows` returns them.
+
+    Returns
+    -------
+    dict of str to array
+        ``attach`` and ``own``, with a row for every sample.
+    """
+    device = resolve_device(base.classifier.device, fitted=True)
+    tapped = base.tapped.to(device).eval()
+    dtype = tapped.classifier.weight.dtype
+    at_input = tapped.points.attach in (0, "input")
+    parts: dict[str, list[np.ndarray]] = {"attach": [], "own": []}
+    with torch.inference_mode(), threads(base.classifier.n_jobs):
+        for part in prediction_slices(rows.shape):
+            seen = tapped(as_tensor(rows[part], dtype).to(device))
+            parts["own"].append(seen.own.cpu().numpy())
+            if not at_input:
+                parts["attach"].append(seen.attach.cpu().numpy())
+    own = np.concatenate(parts["own"])
+    return {"attach": rows if at_input else np.concatenate(parts["attach"]), "own": own}
+
+
+class _FromFeatures(nn.Module):
+    """The trained part of an augmented network, fed with features computed before."""
+
+    def __init__(self, network: AugmentedNetwork) -> None:
+        super().__init__()
+        # In a list, so that the frozen base's weights are no parameters of this module.
+        self._network = [network]
+        self.classifier = network.classifier
+        self.rounds = network.rounds
+
+    def train(self, mode: bool = True) -> _FromFeatures:
+        self._network[0].train(mode)
+        return super().train(mode)
+
+    def forward(self, attach: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        return self._network[0].from_features(attach, own)
+
+
+def augment(
+    base: OpenBase,
+    plans: Sequence[HeadPlan],
+    rows: Any,
+    target: Any,
+    weight: np.ndarray,
+    how: HeadTraining,
+    seeds: Sequence[int],
+) -> tuple[AugmentedNetwork, list[list[dict[str, Any]]]]:
+    """Add one round of heads after the other to a frozen network and train them.
+
+    Parameters
+    ----------
+    base : OpenBase
+        The trained network; not changed.
+    plans : sequence of HeadPlan
+        The heads of each round. Without any, the classifier layer alone is trained.
+    rows : ndarray or csr matrix of shape (n_samples, ...)
+        As :meth:`OpenBase.rows` returns them.
+    target : ndarray of shape (n_samples,), ndarray or csr of shape (n_samples, n_labels)
+        Class codes, or a label indicator.
+    weight : ndarray of shape (n_samples,)
+        Weights, mean one.
+    how : HeadTraining
+        How to train.
+    seeds : sequence of int
+        One seed a round, at least one.
+
+    Returns
+    -------
+    network : AugmentedNetwork
+        Shares the base's module.
+    histories : list of list of dict
+        One record an epoch for each round, see :func:`train_network`.
+    """
+    rows, target, weight = drop_zero_weights(rows, target, weight)
+    classifier = base.classifier
+    device = resolve_device(classifier.device)
+    base.tapped.to(device)
+    inputs: Any = rows
+    cached = _feature_bytes(base, len(weight)) <= CACHE_BYTES
+    if cached:
+        inputs = tapped_features(base, rows)
+    histories = []
+    with isolated(int(seeds[0]), device, classifier.n_jobs):
+        network = AugmentedNetwork(
+            base.tapped, how.classifier, how.evaluate, classifier.multilabel_
+        )
+    steps: list[HeadPlan | None] = list(plans) or [None]
+    for plan, seed in zip(steps, seeds, strict=False):
+        with isolated(int(seed), device, classifier.n_jobs):
+            if plan is not None:
+                network.add_round(SpecialistHeads(plan, base.attach_shape, how.dropout))
+            trained = _FromFeatures(network) if cached else network
+            if any(parameter.requires_grad for parameter in trained.parameters()):
+                histories.append(_train(trained, base, inputs, target, weight, how, seed))
+    network.eval()
+    return network, histories
+
+
+def _feature_bytes(base: OpenBase, n_samples: int) -> int:
+    size = base.tapped.classifier.weight.element_size()
+    at_input = base.tapped.points.attach in (0, "input")
+    n_values = base.n_own + (0 if at_input else int(np.prod(base.attach_shape)))
+    return n_samples * n_values * size
+
+
+def fine_tune(
+    network: AugmentedNetwork,
+    base: OpenBase,
+    rows: Any,
+    target: Any,
+    weight: np.ndarray,
+    how: HeadTraining,
+    seed: int,
+) -> tuple[AugmentedNetwork, list[dict[str, Any]]]:
+    """Train everything, a copy of the base included, and leave the base itself as it is.
+
+    Parameters and returns are those of :func:`augment`.
+    """
+    rows, target, weight = drop_zero_weights(rows, target, weight)
+    tuned = copy.deepcopy(network)
+    tuned.fine_tuned = True
+    for heads in tuned.heads:
+        heads.stacks_frozen = False
+    with isolated(int(seed), resolve_device(base.classifier.device), base.classifier.n_jobs):
+        history = _train(tuned, base, rows, target, weight, how, seed)
+    tuned.eval()
+    return tuned, history
+
+
+def _train(
+    module: nn.Module,
+    base: OpenBase,
+    inputs: Any,
+    target: Any,
+    weight: np.ndarray,
+    how: HeadTraining,
+    seed: int,
+) -> list[dict[str, Any]]:
+    settings = copy.copy(base.classifier)
+    settings.set_params(
+        max_epochs=how.max_epochs,
+        lr=how.lr,
+        weight_decay=how.weight_decay,
+        verbose=how.verbose,
+    )
+    dtype = base.tapped.classifier.weight.dtype
+    device = resolve_device(settings.device)
+    batch_size = settings.batch_size
+    if batch_size == "auto":
+        batch_size = settings._auto_batch_size(len(weight))
+    data = BatchDataset(inputs, target, weight, dtype)
+    train, valid = settings._split(data, seed)
+    plan = settings._plan(target, weight, device, int(batch_size), seed)
+    return train_network(module.to(device), train, valid, plan)
+
+
+def augmented_logits(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
+    """Return the augmented network's logits for validated rows, shape (n_samples, n_outputs)."""
+    return _batched(network, base, rows, lambda x: network(x))
+
+
+def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
+    """Return the last hidden layers of all heads side by side.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        In the order of rounds and heads. Zero where a sample does not visit the head.
+    """
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        logits, attach, _ = network.base(x)
+        found = [logits[:, :0]]
+        for heads, visits in zip(network.heads, network.visits(logits), strict=True):
+            hidden = heads.hidden(attach)
+            for head, width in enumerate(heads.plan.features):
+                found.append(hidden[head, :, :width] * visits[:, head, None])
+        return torch.cat(found, dim=1)
+
+    return _batched(network, base, rows, features)
+
+
+def _batched(network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any) -> np.ndarray:
+    device = resolve_device(base.classifier.device, fitted=True)
+    network = network.to(device).eval()
+    dtype = base.tapped.classifier.weight.dtype
+    with torch.inference_mode(), threads(base.classifier.n_jobs):
+        parts = [
+            compute(as_tensor(rows[part], dtype).to(device)).cpu().numpy()
+            for part in prediction_slices(rows.shape)
+        ]
+    return np.concatenate(parts)
+
+
+def visit_frequencies(
+    posteriors: np.ndarray,
+    members: Sequence[Sequence[int]],
+    evaluate: str | int | float,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the share of samples that visits each cluster, shape (n_clusters,).
+
+    Parameters
+    ----------
+    posteriors : ndarray of shape (n_samples, n_labels)
+        The base's class or label posteriors.
+    members : sequence of sequences of int
+        Codes of the labels of each cluster.
+    evaluate : {"all"}, int or float
+        See :func:`visited_clusters`.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Weights of the samples.
+    """
+    visits = visited_clusters(torch.as_tensor(np.asarray(posteriors)), members, evaluate)
+    return np.average(visits.numpy(), axis=0, weights=weight)
