@@ -48,6 +48,7 @@ _SUBMODULES = (
     "metrics",
     "networks",
     "partition",
+    "specialists",
 )
 
 # Where each public name lives. `tests/test_public_api.py` holds this table, `__all__` and the
@@ -60,6 +61,7 @@ _HOMES = {
     "HierarchicalDecompositionClassifier": "hierarchy",
     "LabelPartition": "partition",
     "RandomPartitioner": "partition",
+    "SpecialistHeadAugmenter": "specialists",
     "TaxonomyPartitioner": "partition",
     "TorchClassifier": "networks",
     "TorchMLPClassifier": "networks",
@@ -76,6 +78,7 @@ __all__ = [
     "HierarchicalDecompositionClassifier",
     "LabelPartition",
     "RandomPartitioner",
+    "SpecialistHeadAugmenter",
     "TaxonomyPartitioner",
     "TorchClassifier",
     "TorchMLPClassifier",
@@ -93,6 +96,7 @@ __all__ = [
     "metrics",
     "networks",
     "partition",
+    "specialists",
 ]
 
 if TYPE_CHECKING:
@@ -107,6 +111,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
         partition,
+        specialists,
     )
     from hierlearn.confusion import class_scores, confusion_from_scores, held_out_scores
     from hierlearn.hierarchy import HierarchicalDecompositionClassifier
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
         RandomPartitioner,
         TaxonomyPartitioner,
     )
+    from hierlearn.specialists import SpecialistHeadAugmenter
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,11 @@
-"""What estimators around a base classifier accept as X."""
+"""What estimators around a base classifier accept as X and y."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import validate_data
@@ -46,3 +47,17 @@ def _check_no_nan(X: Any) -> None:
             f"X must not contain NaN. Got {n_missing} missing values instead; use a Pipeline that "
             "begins with SimpleImputer as base_estimator, or a base that accepts them."
         )
+
+
+def check_no_gaps(y: NDArray[Any]) -> NDArray[Any]:
+    """Refuse missing labels, before anything tries to sort them."""
+    if y.dtype == object:
+        missing = np.array([label is None or label != label for label in y.ravel()], dtype=bool)
+    else:
+        missing = ~np.isfinite(y.ravel()) if y.dtype.kind == "f" else np.zeros(0, dtype=bool)
+    if missing.any():
+        raise ValueError(
+            "y must hold a label for every sample. Input contains NaN, None or infinity: got "
+            f"{missing.sum()} of {missing.size} missing instead; leave those samples out."
+        )
+    return y

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from .._input import check_rows
+from .._input import check_no_gaps, check_rows
 from .._validation import (
     check_any_weight,
     check_two_classes,
@@ -54,7 +54,7 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
         If y has several labels or outputs a sample, or is continuous.
     """
     if not sparse.issparse(y):
-        y = plain_labels(_without_gaps(np.asarray(y)))
+        y = plain_labels(check_no_gaps(np.asarray(y)))
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise UnsupportedTargetError(
@@ -69,20 +69,6 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     check_classification_targets(labels)
     return labels
-
-
-def _without_gaps(y: NDArray[Any]) -> NDArray[Any]:
-    """Refuse missing labels, before anything tries to sort them."""
-    if y.dtype == object:
-        missing = np.array([label is None or label != label for label in y.ravel()], dtype=bool)
-    else:
-        missing = ~np.isfinite(y.ravel()) if y.dtype.kind == "f" else np.zeros(0, dtype=bool)
-    if missing.any():
-        raise ValueError(
-            "y must hold a label for every sample. Input contains NaN, None or infinity: got "
-            f"{missing.sum()} of {missing.size} missing instead; leave those samples out."
-        )
-    return y
 
 
 def check_target(

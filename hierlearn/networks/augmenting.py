@@ -395,3 +395,28 @@ def visit_frequencies(
     """
     visits = visited_clusters(torch.as_tensor(np.asarray(posteriors)), members, evaluate)
     return np.average(visits.numpy(), axis=0, weights=weight)
+
+
+def labels_seen(
+    posteriors: np.ndarray,
+    members: Sequence[Sequence[Sequence[int]]],
+    evaluate: str | int | float,
+) -> float:
+    """Return how many labels lie in the clusters that a sample visits in any round, on average.
+
+    Parameters
+    ----------
+    posteriors : ndarray of shape (n_samples, n_labels)
+        The base's class or label posteriors.
+    members : sequence of sequences of sequences of int
+        Codes of the labels of each cluster, for every round.
+    evaluate : {"all"}, int or float
+        See :func:`visited_clusters`.
+    """
+    known = torch.as_tensor(np.asarray(posteriors))
+    seen = torch.zeros(known.shape, dtype=torch.bool)
+    for clusters in members:
+        visits = visited_clusters(known, clusters, evaluate)
+        for cluster, codes in enumerate(clusters):
+            seen[:, list(codes)] |= visits[:, cluster, None]
+    return float(seen.sum(dim=1).double().mean())

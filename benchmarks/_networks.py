@@ -1,0 +1,34 @@
+"""Networks of the benchmarks that are not one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def small_cnn(
+    input_shape: Sequence[int], n_outputs: int, *, width: int = 32, dropout: float = 0.5
+) -> nn.Sequential:
+    """Return two convolutions and two fully connected layers, small enough for a CPU.
+
+    With 32 x 32 colour images, 100 outputs and a width of 32: 2.1 M multiply-adds.
+    """
+    channels, height, width_px = input_shape
+    conv2 = 2 * width
+    side = (-(-height // 2) // 4) * (-(-width_px // 2) // 4)
+    network = nn.Sequential()
+    network.add_module("conv1", nn.Conv2d(channels, width, 5, stride=2, padding=2))
+    network.add_module("activation1", nn.ReLU())
+    network.add_module("pool1", nn.MaxPool2d(2))
+    network.add_module("conv2", nn.Conv2d(width, conv2, 3, padding=1))
+    network.add_module("activation2", nn.ReLU())
+    network.add_module("pool2", nn.MaxPool2d(2))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("dropout2", nn.Dropout(dropout))
+    network.add_module("hidden", nn.Linear(conv2 * side, 8 * width))
+    network.add_module("activation3", nn.ReLU())
+    network.add_module("dropout3", nn.Dropout(dropout))
+    network.add_module("output", nn.Linear(8 * width, n_outputs))
+    return network.to(memory_format=torch.channels_last)  # about half the time of a step on a CPU
