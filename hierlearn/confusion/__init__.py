@@ -5,6 +5,8 @@ Pure functions over arrays. :func:`held_out_scores` is the only one that fits an
 
 from hierlearn.confusion.detection import detect_top_k
 from hierlearn.confusion.fitting import fit_with_weight, seed_estimator
+from hierlearn.confusion.indicator import check_indicator
+from hierlearn.confusion.label_scores import label_scores
 from hierlearn.confusion.matrices import (
     CONFUSION_METHODS,
     SPARSE_ABOVE,
@@ -15,6 +17,7 @@ from hierlearn.confusion.matrices import (
     soft_confusion,
     top_k_confusion,
 )
+from hierlearn.confusion.multilabel_splits import multilabel_folds, multilabel_holdout
 from hierlearn.confusion.normalise import (
     distance_from_confusion,
     normalise_columns,
@@ -38,6 +41,7 @@ __all__ = [
     "Fold",
     "HeldOutScores",
     "align_columns",
+    "check_indicator",
     "class_scores",
     "co_detection",
     "confusion_from_scores",
@@ -50,6 +54,9 @@ __all__ = [
     "hard_confusion",
     "held_out_scores",
     "label_codes",
+    "label_scores",
+    "multilabel_folds",
+    "multilabel_holdout",
     "normalise_columns",
     "normalise_rows",
     "seed_estimator",

@@ -21,6 +21,7 @@ from hierlearn._validation import (
     check_weights,
 )
 from hierlearn.confusion.detection import detect_top_k
+from hierlearn.confusion.indicator import check_indicator
 from hierlearn.exceptions import UnsupportedTargetError
 
 __all__ = [
@@ -97,14 +98,15 @@ def soft_confusion(
     """Average the scores of the samples of each true class.
 
     Uses all that a posterior says where counts use its maximum only, and so needs fewer held-out
-    samples for a stable estimate.
+    samples for a stable estimate. A sample with several labels counts in the mean of each.
 
     Parameters
     ----------
     scores : array-like or sparse matrix of shape (n_samples, n_classes)
         Non-negative held-out class scores, usually with rows that sum to 1.
-    y : array-like of shape (n_samples,)
-        Codes of the true classes, 0 to ``n_classes - 1``.
+    y : array-like of shape (n_samples,), or of shape (n_samples, n_classes), dense or sparse
+        Codes of the true classes, or for samples with several labels an indicator matrix of 0 and
+        1.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the samples in the mean.
     sparse : {"auto", True, False}, default="auto"
@@ -123,7 +125,7 @@ def soft_confusion(
     ValueError
         If scores are negative, or ``y`` or ``sample_weight`` does not fit them.
     UnsupportedTargetError
-        If ``y`` has several labels a sample.
+        If ``y`` is a matrix of values other than 0 and 1.
 
     Examples
     --------
@@ -131,16 +133,19 @@ def soft_confusion(
     >>> soft_confusion([[0.75, 0.25], [0.25, 0.75]], [0, 0])
     array([[0.5, 0.5],
            [0. , 1. ]])
+    >>> soft_confusion([[0.75, 0.25], [0.25, 0.75]], [[1, 1], [1, 0]])
+    array([[0.5 , 0.5 ],
+           [0.75, 0.25]])
     """
     scores = _check_posteriors(scores)
     n_samples, n_classes = scores.shape
     weights = _weights_or_ones(sample_weight, n_samples)
-    codes = _check_single(y, scores)
-    totals = np.bincount(codes, weights=weights, minlength=n_classes)
+    truth = _weigh(_as_indicator(y, scores), weights)
+    totals = np.bincount(truth.indices, weights=truth.data, minlength=n_classes)
     unseen = totals == 0
     # Dividing the weights, not the sums, keeps the product as sparse as the scores are.
-    shares = weights / np.where(unseen, 1.0, totals)[codes]
-    averaging = _weigh(_one_hot(codes, n_classes), shares).T
+    truth.data /= np.where(unseen, 1.0, totals)[truth.indices]
+    averaging = truth.T
     if _wants_sparse(sparse, n_classes):
         return _finish(averaging @ sp.csr_array(scores) + sp.diags_array(unseen * 1.0), True)
     confusion = averaging @ scores
@@ -187,6 +192,8 @@ def top_k_confusion(
     ------
     ValueError
         If scores are negative, ``k`` is out of range, or ``y`` or ``sample_weight`` does not fit.
+    UnsupportedTargetError
+        If ``y`` is a matrix of values other than 0 and 1.
 
     References
     ----------
@@ -273,8 +280,8 @@ def confusion_from_scores(
     scores : array-like or sparse matrix of shape (n_samples, n_classes)
         Non-negative held-out class scores.
     y : array-like of shape (n_samples,), indicator matrix, or None, default=None
-        Codes of the true classes; ``"top_k"`` also takes an indicator matrix, and
-        ``"co_detection"`` does not look at it.
+        Codes of the true classes; ``"soft"`` and ``"top_k"`` also take an indicator matrix of
+        shape (n_samples, n_classes), and ``"co_detection"`` does not look at it.
     method : {"soft", "hard", "top_k", "co_detection"}, default="soft"
         :func:`soft_confusion`, :func:`hard_confusion`, :func:`top_k_confusion` or
         :func:`co_detection`.
@@ -356,10 +363,10 @@ def _check_posteriors(scores: Any) -> Matrix:
 
 def _check_single(y: Any, scores: Matrix) -> NDArray[np.int64]:
     """Check that ``y`` holds one class code per row of the scores."""
-    if np.ndim(y) == 2 or sp.issparse(y):
+    if sp.issparse(y) or np.ndim(y) == 2:
         raise UnsupportedTargetError(
             "y must hold one class code per sample. Got an indicator matrix instead; use "
-            "top_k_confusion or co_detection for samples with several labels."
+            "soft_confusion, top_k_confusion or co_detection for samples with several labels."
         )
     return check_class_codes(y, scores.shape[1], n_samples=scores.shape[0])
 
@@ -368,16 +375,7 @@ def _as_indicator(y: Any, scores: Matrix) -> sp.csr_array:
     """Return class codes or an indicator matrix as a sparse indicator matrix."""
     if not sp.issparse(y) and np.ndim(y) != 2:
         return _one_hot(_check_single(y, scores), scores.shape[1])
-    indicator = sp.csr_array(y, dtype=np.float64)
-    if indicator.shape != scores.shape:
-        raise ValueError(
-            f"y must be an indicator matrix of the scores' shape, {scores.shape}. "
-            f"Got shape {indicator.shape} instead."
-        )
-    indicator.sum_duplicates()
-    if not np.isin(indicator.data, (0, 1)).all():
-        raise ValueError("y must hold only 0 and 1 as an indicator matrix. Got other values.")
-    return indicator
+    return check_indicator(y, shape=scores.shape).astype(np.float64)
 
 
 def _one_hot(codes: NDArray[np.int64], n_classes: int) -> sp.csr_array:

@@ -7,8 +7,6 @@ two splits that hierlearn makes itself are written out here, as pure functions o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hierlearn._validation import as_random_state, check_class_codes
 
-__all__ = ["HOLDOUT_FRACTION", "plan_splits", "stratified_folds", "stratified_holdout"]
+__all__ = [
+    "HOLDOUT_FRACTION",
+    "Rows",
+    "check_fraction",
+    "check_n_folds",
+    "stratified_folds",
+    "stratified_holdout",
+]
 
 HOLDOUT_FRACTION = 0.2
 """Share of the rows that the default, single hold-out sets aside."""
@@ -64,10 +69,7 @@ def stratified_holdout(
     >>> [y_codes[row] for row in test], [y_codes[row] for row in train]
     ([0, 0, 1], [0, 0, 0, 0, 1, 1, 2])
     """
-    if not 0 < fraction < 1:
-        raise ValueError(
-            f"fraction must lie between 0 and 1, both excluded. Got {fraction!r} instead."
-        )
+    check_fraction(fraction)
     codes = _check_codes(y_codes)
     rows, ranks, sizes = _shuffled_by_class(codes, random_state)
     # A row's turn: its place in the queue of its own class, measured against the class's size.
@@ -120,74 +122,50 @@ def stratified_folds(y_codes: ArrayLike, n_folds: int, random_state: Any = None)
     [[0, 1, 2], [0, 1]]
     """
     codes = _check_codes(y_codes)
-    if not 2 <= n_folds <= codes.size:
-        raise ValueError(
-            f"cv must be at least 2 and at most the number of samples, {codes.size}. "
-            f"Got {n_folds!r} instead."
-        )
+    check_n_folds(n_folds, codes.size)
     rows, _, _ = _shuffled_by_class(codes, random_state)
     return [np.sort(rows[start::n_folds]) for start in range(n_folds)]
 
 
-def plan_splits(
-    cv: Any, X: Any, y: NDArray[Any], y_codes: NDArray[np.int64], random_state: Any = None
-) -> list[tuple[Rows, Rows]]:
-    """Turn any accepted ``cv`` into a list of (train, test) row numbers.
+def check_fraction(fraction: float) -> None:
+    """Refuse a share of rows that leaves nothing on one side.
 
     Parameters
     ----------
-    cv : None, float, int, splitter or iterable of (train, test)
-        See :func:`hierlearn.confusion.held_out_scores`; ``"prefit"`` needs no split.
-    X : array-like of shape (n_samples, ...)
-        Handed to ``cv.split``.
-    y : ndarray of shape (n_samples,)
-        The labels, handed to ``cv.split``.
-    y_codes : ndarray of shape (n_samples,), dtype int64
-        The class codes of ``y``.
-    random_state : int, RandomState instance or None, default=None
-        For the splits that are made here.
-
-    Returns
-    -------
-    splits : list of (train, test)
-        Pairs of ndarray of dtype int64.
+    fraction : float
+        Share of the rows to hold out.
 
     Raises
     ------
     ValueError
-        If ``cv`` is none of the accepted kinds, or a split is empty, out of range, or not
-        disjoint.
+        If it is not between 0 and 1, both excluded.
     """
-    if isinstance(cv, str | bool | np.bool_):
-        raise ValueError(_cv_message(cv))
-    if cv is None:
-        return [stratified_holdout(y_codes, HOLDOUT_FRACTION, random_state)]
-    if isinstance(cv, Integral):
-        folds = stratified_folds(y_codes, int(cv), random_state)
-        every_row = np.arange(len(y_codes))
-        return [(np.setdiff1d(every_row, test, assume_unique=True), test) for test in folds]
-    if isinstance(cv, Real):
-        fraction = float(cv)
-        if not 0 < fraction < 1:
-            raise ValueError(_cv_message(cv))
-        return [stratified_holdout(y_codes, fraction, random_state)]
-    if hasattr(cv, "split"):
-        pairs = cv.split(X, y)
-    elif isinstance(cv, Iterable):
-        pairs = cv
-    else:
-        raise ValueError(_cv_message(cv))
-    splits = [_check_split(pair, len(y_codes)) for pair in pairs]
-    if not splits:
-        raise ValueError("cv must yield at least one (train, test) pair. Got none instead.")
-    return splits
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"fraction must lie between 0 and 1, both excluded. Got {fraction!r} instead."
+        )
 
 
-def _cv_message(cv: object) -> str:
-    return (
-        "cv must be None, 'prefit', a fraction between 0 and 1, a number of folds of 2 or more, "
-        f"a splitter, or an iterable of (train, test) rows. Got {cv!r} instead."
-    )
+def check_n_folds(n_folds: int, n_samples: int) -> None:
+    """Refuse a number of folds that the samples cannot fill.
+
+    Parameters
+    ----------
+    n_folds : int
+        Number of folds.
+    n_samples : int
+        Number of rows.
+
+    Raises
+    ------
+    ValueError
+        If it is not from 2 to ``n_samples``.
+    """
+    if not 2 <= n_folds <= n_samples:
+        raise ValueError(
+            f"cv must be at least 2 and at most the number of samples, {n_samples}. "
+            f"Got {n_folds!r} instead."
+        )
 
 
 def _check_codes(y_codes: ArrayLike) -> NDArray[np.int64]:
@@ -207,35 +185,3 @@ def _shuffled_by_class(
     starts = np.cumsum(counts) - counts
     grouped = codes[rows]
     return rows, np.arange(codes.size) - starts[grouped], counts[grouped]
-
-
-def _check_split(pair: Any, n_samples: int) -> tuple[Rows, Rows]:
-    """Return a (train, test) pair as row numbers, or raise if it is no split of the rows."""
-    try:
-        train, test = (_as_rows(part, n_samples) for part in pair)
-    except TypeError:
-        raise ValueError(_cv_message(pair)) from None
-    for name, part in (("train", train), ("test", test)):
-        if part.size == 0:
-            raise ValueError(f"cv must not yield an empty part. Got no {name} rows in one split.")
-        if part.min() < 0 or part.max() >= n_samples:
-            raise ValueError(
-                f"cv must yield row numbers from 0 to {n_samples - 1}. "
-                f"Got {part.min()} to {part.max()} instead."
-            )
-    shared = np.intersect1d(train, test)
-    if shared.size:
-        raise ValueError(
-            "cv must yield train and test rows that do not overlap, or the scores are not held "
-            f"out. Got {shared.size} shared rows, the first {shared[0]}."
-        )
-    return train, test
-
-
-def _as_rows(part: Any, n_samples: int) -> Rows:
-    array = np.asarray(part)
-    if array.dtype == bool and array.shape == (n_samples,):
-        return np.flatnonzero(array)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise TypeError
-    return array.astype(np.int64)

@@ -72,6 +72,37 @@ def test_soft_confusion_of_a_class_without_weight_is_that_of_an_unseen_class():
     )
 
 
+@pytest.mark.parametrize("container", [np.array, sp.csr_array, sp.csc_matrix, sp.coo_array])
+def test_soft_confusion_of_several_labels_counted_by_hand(container):
+    indicator = container(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]]))
+    # Row 0 is the mean of the first two samples, row 1 the first; no sample has label 2.
+    expected = [[0.3, 0.45, 0.25], [0.5, 0.4, 0.1], [0, 0, 1]]
+    np.testing.assert_allclose(soft_confusion(SCORES, indicator), expected)
+    weighted = [(1 * SCORES[0] + 2 * SCORES[1]) / 3, SCORES[0], [0, 0, 1]]
+    np.testing.assert_allclose(soft_confusion(SCORES, indicator, sample_weight=WEIGHT), weighted)
+
+
+def soft_by_definition(scores, indicator, weight):
+    """Row j: the mean of the scores over the samples that have label j, with loops."""
+    rows = np.eye(scores.shape[1])
+    for label in range(scores.shape[1]):
+        share = weight * indicator[:, label]
+        if share.sum():
+            rows[label] = (share[:, None] * scores).sum(axis=0) / share.sum()
+    return rows
+
+
+@pytest.mark.parametrize("weight", [None, MANY_WEIGHT], ids=["even", "weighted"])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_soft_confusion_of_several_labels_follows_its_definition(weight, sparse):
+    indicator = np.where(np.arange(12) == 7, 0, MANY_INDICATOR)  # one label never occurs
+    expected = soft_by_definition(MANY, indicator, np.ones(80) if weight is None else weight)
+    for scores in (MANY, sp.csr_array(MANY)):
+        for labels in (indicator, sp.csr_array(indicator), indicator.astype(bool)):
+            found = soft_confusion(scores, labels, sample_weight=weight, sparse=sparse)
+            np.testing.assert_allclose(dense(found), expected, atol=1e-15)
+
+
 def test_soft_confusion_rows_sum_to_one():
     scores = RNG.dirichlet(np.ones(12), size=80)
     np.testing.assert_allclose(soft_confusion(scores, MANY_Y).sum(axis=1), 1)
@@ -123,9 +154,11 @@ def test_top_1_confusion_is_the_hard_confusion_as_a_share():
 
 def test_codes_and_their_indicator_give_the_same():
     indicator = np.eye(12, dtype=int)[MANY_Y]
-    np.testing.assert_array_equal(
-        top_k_confusion(MANY, MANY_Y, k=3), top_k_confusion(MANY, indicator, k=3)
-    )
+    for method in ("soft", "top_k"):
+        np.testing.assert_array_equal(
+            confusion_from_scores(MANY, MANY_Y, method=method),
+            confusion_from_scores(MANY, indicator, method=method),
+        )
 
 
 @pytest.mark.parametrize("method", CONFUSION_METHODS)
@@ -249,7 +282,10 @@ def test_default_k_leaves_some_class_undetected(n_classes):
         ({"method": "co_detection", "k": 1.5}, "k must be .* Got 1.5"),
         ({"method": "co_detection", "k": True}, "k must be .* Got True"),
         ({"method": "top_k", "y": np.eye(2)}, r"y must be an indicator matrix .*\(3, 3\)"),
-        ({"method": "top_k", "y": 2 * np.eye(3)}, "y must hold only 0 and 1"),
+        ({"method": "top_k", "y": 2 * np.eye(3)}, "y must hold only 0 and 1.* Got 2"),
+        ({"method": "soft", "y": np.eye(2)}, r"y must be an indicator matrix .*\(3, 3\)"),
+        ({"method": "soft", "y": np.full((3, 3), "a")}, "y must be an indicator matrix of 0 and 1"),
+        ({"method": "soft", "y": np.eye(3) * np.nan}, "y must hold only 0 and 1.* Got nan"),
     ],
 )
 def test_bad_input_is_a_one_line_error_with_the_rule_and_the_value(options, message):
@@ -260,7 +296,7 @@ def test_bad_input_is_a_one_line_error_with_the_rule_and_the_value(options, mess
         assert "\n" not in str(raised.value)
 
 
-def test_several_labels_are_an_unsupported_target_for_counts_and_means():
-    for function in (hard_confusion, soft_confusion):
-        with pytest.raises(UnsupportedTargetError):
-            function(SCORES, sp.csr_array(np.eye(3)))
+def test_several_labels_are_an_unsupported_target_for_counts():
+    for indicator in (np.eye(3), sp.csr_array(np.eye(3))):
+        with pytest.raises(UnsupportedTargetError, match="use soft_confusion"):
+            hard_confusion(SCORES, indicator)

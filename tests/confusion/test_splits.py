@@ -3,7 +3,7 @@ import pytest
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
 
 from hierlearn.confusion import HOLDOUT_FRACTION, stratified_folds, stratified_holdout
-from hierlearn.confusion.splits import plan_splits
+from hierlearn.confusion.plans import plan_splits
 
 BALANCED = np.repeat(np.arange(10), 10)
 RARE = np.concatenate([np.repeat(np.arange(200), 3), [200]])
