@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.dropout import _DropoutNd
 
 from .heads import SpecialistHeads
 from .taps import TappedNetwork
@@ -28,6 +29,9 @@ class AugmentedNetwork(nn.Module):
         others keep the base's logits.
     multilabel : bool
         Whether posteriors are sigmoids.
+    base_dropout : bool, default=True
+        Whether the frozen base's dropout stays on while the heads are trained. Its features of
+        rows that it has learnt are surer than those of new rows; dropout makes them alike.
 
     References
     ----------
@@ -41,11 +45,13 @@ class AugmentedNetwork(nn.Module):
         classifier: str = "reinitialise",
         evaluate: str | int | float = "all",
         multilabel: bool = False,
+        base_dropout: bool = True,
     ) -> None:
         super().__init__()
         self.base = base
         self.evaluate = evaluate
         self.multilabel = multilabel
+        self.base_dropout = base_dropout
         self.fine_tuned = False
         old = base.classifier
         self.n_outputs = old.out_features
@@ -80,6 +86,9 @@ class AugmentedNetwork(nn.Module):
         super().train(mode)
         if not self.fine_tuned:
             self.base.eval()
+            if self.base_dropout:
+                for layer in dropout_layers(self.base):
+                    layer.train(mode)
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -154,6 +163,11 @@ class AugmentedNetwork(nn.Module):
         return [
             visited_clusters(posteriors, heads.plan.members, self.evaluate) for heads in self.heads
         ]
+
+
+def dropout_layers(module: nn.Module) -> list[nn.Module]:
+    """Return the layers that drop anything at random in training."""
+    return [layer for layer in module.modules() if isinstance(layer, _DropoutNd) and layer.p]
 
 
 def visited_clusters(

@@ -17,7 +17,7 @@ from ._data import BatchDataset, as_tensor, prediction_slices
 from ._runtime import isolated, resolve_device, threads
 from ._skorch import train_network
 from ._target import drop_zero_weights
-from .augmented import AugmentedNetwork, visited_clusters
+from .augmented import AugmentedNetwork, dropout_layers, visited_clusters
 from .classifier import TorchClassifier
 from .heads import HeadPlan, SpecialistHeads
 from .split import layer_multiply_adds
@@ -46,6 +46,8 @@ class HeadTraining:
         See :class:`AugmentedNetwork`.
     evaluate : {"all"}, int or float
         See :func:`visited_clusters`.
+    base_dropout : bool
+        Whether dropout of the frozen base stays on, see :class:`AugmentedNetwork`.
     verbose : int
         Print a line an epoch when positive.
     """
@@ -56,6 +58,7 @@ class HeadTraining:
     dropout: float
     classifier: str
     evaluate: str | int | float
+    base_dropout: bool = True
     verbose: int = 0
 
 
@@ -258,13 +261,15 @@ def augment(
     device = resolve_device(classifier.device)
     base.tapped.to(device)
     inputs: Any = rows
-    cached = _feature_bytes(base, len(weight)) <= CACHE_BYTES
+    # With dropout on, or too many of them to keep, the features are computed step by step.
+    random = how.base_dropout and dropout_layers(base.tapped)
+    cached = not random and _feature_bytes(base, len(weight)) <= CACHE_BYTES
     if cached:
         inputs = tapped_features(base, rows)
     histories = []
     with isolated(int(seeds[0]), device, classifier.n_jobs):
         network = AugmentedNetwork(
-            base.tapped, how.classifier, how.evaluate, classifier.multilabel_
+            base.tapped, how.classifier, how.evaluate, classifier.multilabel_, how.base_dropout
         )
     steps: list[HeadPlan | None] = list(plans) or [None]
     for plan, seed in zip(steps, seeds, strict=False):
@@ -342,7 +347,7 @@ def augmented_logits(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np
 
 
 def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
-    """Return the last hidden layers of all heads side by side.
+    """Return the last hidden layers of all heads side by side, of linear heads their outputs.
 
     Returns
     -------
@@ -354,9 +359,8 @@ def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.nd
         logits, attach, _ = network.base(x)
         found = [logits[:, :0]]
         for heads, visits in zip(network.heads, network.visits(logits), strict=True):
-            hidden = heads.hidden(attach)
-            for head, width in enumerate(heads.plan.features):
-                found.append(hidden[head, :, :width] * visits[:, head, None])
+            for head, part in enumerate(heads.features(attach)):
+                found.append(part * visits[:, head, None])
         return torch.cat(found, dim=1)
 
     return _batched(network, base, rows, features)

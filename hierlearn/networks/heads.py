@@ -26,7 +26,7 @@ class HeadPlan:
     members : tuple of tuple of int
         Codes of the labels that each head is wired to.
     widths : tuple of tuple of int
-        Units of each head's fully connected layers; all heads have as many layers.
+        Units of each head's fully connected layers; all heads have as many layers, or none.
     maps : tuple of int, default=()
         Convolutional maps of each head in front of those layers, the same for all heads.
 
@@ -47,8 +47,15 @@ class HeadPlan:
         return len(self.members)
 
     @property
+    def is_linear(self) -> bool:
+        """Whether the heads have no hidden layer: their output weights read the features."""
+        return not self.widths[0]
+
+    @property
     def features(self) -> tuple[int, ...]:
-        """Units in each head's last layer."""
+        """Units in each head's last layer; its outputs where it has no hidden layer."""
+        if self.is_linear:
+            return tuple(len(codes) for codes in self.members)
         return tuple(widths[-1] for widths in self.widths)
 
     def multiply_adds(self, attach_shape: Sequence[int]) -> tuple[int, ...]:
@@ -172,12 +179,12 @@ class SpecialistHeads(nn.Module):
             )
         )
         _, n_inputs = maps_multiply_adds(plan.maps, self.attach_shape)
-        layers = list(zip(*plan.widths, strict=True))
-        before = [(n_inputs,) * plan.n_heads, *layers]
+        before = [(n_inputs,) * plan.n_heads, *zip(*plan.widths, strict=True)]
         n_members = tuple(len(codes) for codes in plan.members)
         self.weights = nn.ParameterList(_stacked(a, b) for a, b in itertools.pairwise(before))
         self.biases = nn.ParameterList(_stacked_bias(a, b) for a, b in itertools.pairwise(before))
-        self.output = _stacked(layers[-1], n_members)
+        self._readers = before[-1]
+        self.output = _stacked(self._readers, n_members)
         self.register_buffer("codes", torch.tensor(sum(plan.members, ())), persistent=False)
         width = max(n_members)
         places = [c * width + i for c, n in enumerate(n_members) for i in range(n)]
@@ -187,7 +194,7 @@ class SpecialistHeads(nn.Module):
         """Draw the output weights anew, as when the classifier layer is re-initialised."""
         sizes = tuple(len(codes) for codes in self.plan.members)
         with torch.no_grad():
-            self.output.copy_(_stacked(self.plan.features, sizes))
+            self.output.copy_(_stacked(self._readers, sizes))
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what training changes: all of it, or the output weights if the stacks stay."""
@@ -195,10 +202,25 @@ class SpecialistHeads(nn.Module):
 
     def forward(self, attach: torch.Tensor, n_outputs: int) -> torch.Tensor:
         """Evaluate all heads and return what they add to the logits, shape (n, n_outputs)."""
-        added = torch.bmm(self.hidden(attach), self.output.transpose(1, 2))
-        flat = added.transpose(0, 1).reshape(len(attach), -1)
+        flat = self._outputs(attach)
         zeros = flat.new_zeros(len(attach), n_outputs)
-        return zeros.index_add(1, self.codes, flat.index_select(1, self.places))
+        return zeros.index_add(1, self.codes, flat)
+
+    def features(self, attach: torch.Tensor) -> list[torch.Tensor]:
+        """Return each head's last hidden layer, or its outputs if it has none, (n, width) each."""
+        if self.plan.is_linear:
+            return list(self._outputs(attach).split(list(self.plan.features), dim=1))
+        hidden = self.hidden(attach)
+        return [hidden[head, :, :width] for head, width in enumerate(self.plan.features)]
+
+    def _outputs(self, attach: torch.Tensor) -> torch.Tensor:
+        """Return what each head adds to each of its labels, cluster after cluster."""
+        if self.plan.is_linear and not self.maps:
+            flat = functional.linear(self._drop(attach.flatten(1)), self.output.flatten(0, 1))
+        else:
+            added = torch.bmm(self.hidden(attach), self.output.transpose(1, 2))
+            flat = added.transpose(0, 1).reshape(len(attach), -1)
+        return flat.index_select(1, self.places)
 
     def hidden(self, attach: torch.Tensor) -> torch.Tensor:
         """Return the last hidden layers of all heads, shape (n_heads, n, width)."""
@@ -213,6 +235,8 @@ class SpecialistHeads(nn.Module):
         weights = list(self.weights)
         if self.maps:  # every head has inputs of its own
             x = x.reshape(n, n_heads, -1).transpose(0, 1)
+            if not weights:
+                return x
             x = torch.baddbmm(self.biases[0].unsqueeze(1), x, weights[0].transpose(1, 2))
         else:  # all heads read the same: one product with all their weights
             first = functional.linear(x.flatten(1), weights[0].flatten(0, 1))

@@ -168,12 +168,18 @@ def head_widths(
     wanted = [template] * len(n_members)
     if allowed is not None and head_sizes is not None and expected(wanted) > allowed:
         raise ValueError(_too_wide(head_sizes, expected(wanted), budget, allowed))
-    if np.allclose(shares, 1) and (allowed is None or head_sizes is not None):
+    equal = np.allclose(shares, 1)
+    if not template and not equal:
+        raise ValueError(
+            "allocation must be 'equal' for linear heads, head_sizes=(), which have no units to "
+            "share out. Got unequal shares instead; give head_sizes, or None."
+        )
+    if equal and (allowed is None or head_sizes is not None):
         return tuple(wanted)
     total = allowed if allowed is not None and head_sizes is None else expected(wanted)
 
     def heads_at(scale: float) -> list[tuple[int, ...]]:
-        if np.allclose(shares, 1):
+        if equal:
             return [_scaled(template, scale)] * len(n_members)
         return [
             _affordable(template, scale * share * total, lambda w, n=n: cost(w, n))

@@ -89,7 +89,8 @@ class SpecialistHeadAugmenter(
         with its activation and pooling, or without convolutions the layer with most multiply-adds.
     head_sizes : sequence of int or None, default=None
         Units in the layers of a head. None is ``(512, 512)``, the paper's, or with a ``budget`` two
-        layers as wide as it affords.
+        layers as wide as it affords. ``()`` is a linear head, which under ``evaluate=k`` is the
+        cheapest way to give labels more features.
     head_maps : sequence of int, default=()
         Group-specific convolutional maps in front of those layers: 3 x 3, each followed by ReLU and
         pooling. Needs an attach point with features of shape (channels, height, width).
@@ -124,6 +125,10 @@ class SpecialistHeadAugmenter(
         Weight decay of the heads; None takes the base network's.
     head_dropout : float, default=0.0
         Probability of dropping an input or a unit of a head in training.
+    base_dropout : bool, default=True
+        Whether the frozen base's dropout stays on while heads are trained, if it has any. The base
+        is surer of rows that it has learnt than of new ones; with dropout heads see features more
+        like those of new rows.
     fine_tune : bool, default=False
         Whether everything, a copy of the base included, is trained further afterwards.
     fine_tune_epochs : int or None, default=None
@@ -226,6 +231,7 @@ class SpecialistHeadAugmenter(
         "head_lr": [Interval(Real, 0, None, closed="neither"), None],
         "head_weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "head_dropout": [Interval(Real, 0, 1, closed="left")],
+        "base_dropout": ["boolean"],
         "fine_tune": ["boolean"],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "fine_tune_lr": [Interval(Real, 0, None, closed="neither"), None],
@@ -255,6 +261,7 @@ class SpecialistHeadAugmenter(
         head_lr: float | None = None,
         head_weight_decay: float | None = None,
         head_dropout: float = 0.0,
+        base_dropout: bool = True,
         fine_tune: bool = False,
         fine_tune_epochs: int | None = None,
         fine_tune_lr: float | None = None,
@@ -280,6 +287,7 @@ class SpecialistHeadAugmenter(
         self.head_lr = head_lr
         self.head_weight_decay = head_weight_decay
         self.head_dropout = head_dropout
+        self.base_dropout = base_dropout
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_lr = fine_tune_lr
@@ -531,6 +539,7 @@ class SpecialistHeadAugmenter(
             dropout=self.head_dropout,
             classifier=self.classifier,
             evaluate=self.evaluate,
+            base_dropout=self.base_dropout,
             verbose=max(int(self.verbose) - 1, 0),
         )
 
@@ -557,6 +566,8 @@ class SpecialistHeadAugmenter(
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Return what the heads see: their last hidden layers, side by side.
+
+        Of linear heads it is what they add to their labels' logits.
 
         Parameters
         ----------

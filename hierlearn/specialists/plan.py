@@ -21,17 +21,12 @@ def check_sizes(sizes: Sequence[Any], name: str) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If one is not a positive integer, or ``head_sizes`` is empty.
+        If one is not a positive integer.
     """
     given = list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in given):
         raise ValueError(
             f"{name} must hold positive integers, such as (64, 64). Got {sizes!r} instead."
-        )
-    if name == "head_sizes" and not given:
-        raise ValueError(
-            "head_sizes must hold at least one layer's size. Got none instead; n_rounds=0 trains "
-            "the classifier layer without heads."
         )
     return tuple(int(size) for size in given)
 
