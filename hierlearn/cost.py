@@ -1,15 +1,29 @@
-"""What a classifier costs: multiply-adds a sample and parameters, known without running it."""
+"""What a classifier costs: multiply-adds a sample and parameters, known without running it.
+
+:func:`estimator_cost` is the whole price, :func:`layer_table` says which layer costs what.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
-__all__ = ["Cost", "CostReport", "decomposition_cost", "estimator_cost", "gate_cost"]
+__all__ = [
+    "Cost",
+    "CostReport",
+    "CostTable",
+    "LayerRow",
+    "decomposition_cost",
+    "estimator_cost",
+    "gate_cost",
+    "layer_table",
+    "network_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -168,3 +182,266 @@ def _trunk_cost(split: Any) -> Cost:
     from .networks.pricing import network_cost
 
     return Cost(*network_cost(split.trunk, split.network._input_shape))
+
+
+# -- layer by layer ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """What one layer of a classifier costs a sample that passes it.
+
+    Parameters
+    ----------
+    section : str
+        Part of the classifier, such as "trunk" or the name of a cluster; empty where there is one.
+    name : str
+        Dotted name of the layer in its network.
+    kind : str
+        Name of its class.
+    output_shape : tuple of int or None
+        Shape of what it returns, without the batch dimension; None where unknown.
+    multiply_adds, parameters : float
+        As in :class:`Cost`.
+    activation_bytes : float
+        Memory of what it returns for one sample, at the network's precision; nothing for a layer
+        that works in place or returns a view. NaN where unknown.
+    share : float, default=1.0
+        Share of the samples that pass it.
+    """
+
+    section: str
+    name: str
+    kind: str
+    output_shape: tuple[int, ...] | None
+    multiply_adds: float
+    parameters: float
+    activation_bytes: float
+    share: float = 1.0
+
+
+_HEADINGS = ("layer", "kind", "output", "multiply-adds", "parameters", "output bytes")
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """What every layer of a classifier costs; print it, or hand ``to_records()`` to pandas.
+
+    Parameters
+    ----------
+    rows : tuple of LayerRow
+        In the order in which a sample passes them.
+    """
+
+    rows: tuple[LayerRow, ...]
+
+    @property
+    def total(self) -> Cost:
+        """Cost of all layers, each scaled by the share of the samples that pass it."""
+        return sum((_row_cost(row) for row in self.rows), FREE)
+
+    @property
+    def activation_bytes(self) -> float:
+        """Memory of all layers' outputs for one sample that passes all of them."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    @property
+    def sections(self) -> dict[str, CostTable]:
+        """The parts of the table, by section."""
+        names = dict.fromkeys(row.section for row in self.rows)
+        return {
+            name: CostTable(tuple(row for row in self.rows if row.section == name))
+            for name in names
+        }
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return a dict for each row, with the fields of :class:`LayerRow`."""
+        return [asdict(row) for row in self.rows]
+
+    def __str__(self) -> str:
+        lines: list[tuple[str, ...]] = [_HEADINGS]
+        for name, section in self.sections.items():
+            if name:
+                shares = sorted({row.share for row in section.rows})
+                label = name if shares == [1.0] else f"{name} ({_percent(shares)} of samples)"
+                lines.append((label, *_figures(section)))
+            lines += [_cells(row, indent="  " if name else "") for row in section.rows]
+        routed = any(row.share != 1 for row in self.rows)
+        lines.append(("total, as routed" if routed else "total", *_figures(self)))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if column < 3 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        )
+
+
+def _row_cost(row: LayerRow) -> Cost:
+    cost = Cost(row.multiply_adds, row.parameters)
+    return cost if row.share == 1 else cost.scaled(row.share)
+
+
+def _percent(shares: Sequence[float]) -> str:
+    lowest, highest = f"{shares[0]:.1%}", f"{shares[-1]:.1%}"
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def _figures(table: CostTable) -> tuple[str, ...]:
+    total = table.total
+    figures = (total.multiply_adds, total.parameters, table.activation_bytes)
+    return ("", "", *map(_figure, figures))
+
+
+def _cells(row: LayerRow, indent: str) -> tuple[str, ...]:
+    shape = "-" if row.output_shape is None else " x ".join(map(str, row.output_shape))
+    figures = (row.multiply_adds, row.parameters, row.activation_bytes)
+    return (indent + (row.name or "-"), row.kind, shape, *map(_figure, figures))
+
+
+def layer_table(estimator: Any) -> CostTable:
+    """Price a fitted classifier layer by layer.
+
+    Parameters
+    ----------
+    estimator : classifier or None
+        As in :func:`estimator_cost`. A decomposition has the sections "trunk" (the lower layers
+        that its branches share), "base" (the rest of the flat network), "gate" and one for each
+        cluster; layers that no prediction needs are left out.
+
+    Returns
+    -------
+    CostTable
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from hierlearn import TorchMLPClassifier
+    >>> from hierlearn.cost import layer_table
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = TorchMLPClassifier((8,), max_epochs=1, dtype="float32").fit(X, y)
+    >>> print(layer_table(clf))
+    layer        kind    output  multiply-adds  parameters  output bytes
+    hidden1      Linear  8                  32          40            32
+    activation1  ReLU    8                   0           0            32
+    output       Linear  3                  24          27            12
+    total                                   56          67            76
+    >>> layer_table(clf).total
+    Cost(multiply_adds=56, parameters=67)
+    """
+    return CostTable(tuple(_estimator_rows(estimator)))
+
+
+def network_rows(
+    module: Any, input_shape: Sequence[int], *, section: str = "", share: float = 1.0
+) -> tuple[LayerRow, ...]:
+    """Price the layers of a torch module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Layers of one's own may declare their price, see :mod:`hierlearn.networks.pricing`.
+    input_shape : sequence of int
+        Shape of one sample.
+    section, share
+        See :class:`LayerRow`.
+
+    Returns
+    -------
+    tuple of LayerRow
+
+    Examples
+    --------
+    >>> from hierlearn.cost import CostTable, network_rows
+    >>> from hierlearn.networks import mlp
+    >>> rows = network_rows(mlp(10, 3, hidden_layer_sizes=(20,)), (10,), section="head", share=0.5)
+    >>> CostTable(rows).total
+    Cost(multiply_adds=130.0, parameters=283)
+    """
+    from .networks.pricing import layer_costs
+
+    return tuple(
+        LayerRow(section, **asdict(layer), share=share)
+        for layer in layer_costs(module, input_shape)
+    )
+
+
+def _estimator_rows(estimator: Any) -> Iterable[LayerRow]:
+    if estimator is None or isinstance(estimator, DummyClassifier):
+        return ()
+    if hasattr(estimator, "_cost_rows"):  # an estimator of ours that knows its own parts
+        return estimator._cost_rows()
+    if hasattr(estimator, "steps"):
+        return _estimator_rows(estimator.steps[-1][1])
+    if hasattr(estimator, "fine_estimators_"):
+        return _decomposition_rows(estimator)
+    if hasattr(estimator, "module_"):
+        return network_rows(estimator.module_, estimator._input_shape)
+    return (_single_row(estimator),)
+
+
+def _single_row(estimator: Any) -> LayerRow:
+    """Return the row of an estimator that has no layers, or none that we know."""
+    cost = estimator_cost(estimator)
+    kind, coefficients = type(estimator).__name__, getattr(estimator, "coef_", None)
+    if coefficients is None:
+        return LayerRow("", "", kind, None, cost.multiply_adds, cost.parameters, math.nan)
+    n_outputs = len(np.atleast_2d(coefficients))
+    n_bytes = n_outputs * coefficients.dtype.itemsize
+    return LayerRow("", "coef_", kind, (n_outputs,), cost.multiply_adds, cost.parameters, n_bytes)
+
+
+def _decomposition_rows(estimator: Any) -> Iterable[LayerRow]:
+    """Price what :func:`decomposition_cost` does, in the same cases."""
+    family = estimator._family
+    trunk, above = _layer_names(family.split)
+    flat = [
+        replace(row, section="trunk") if _is_of(row, trunk) else row
+        for row in _within("base", family.base)
+    ]
+    if estimator.mixing_ == 1.0:
+        return flat
+    needs_flat = family.gate is None or estimator.mixing_ > 0
+    rows = flat if needs_flat else [row for row in flat if row.section == "trunk"]
+    rows += _within("gate", family.gate, layers=above if family.gate_is_branch else [])
+    clusters = family.partition.cluster_names, estimator.route_frequencies_
+    for name, share, fine in zip(*clusters, estimator.fine_estimators_, strict=True):
+        layers = above if family.fine_are_branches and hasattr(fine, "module_") else []
+        rows += _within(str(name), fine, float(share), layers)
+    return rows
+
+
+def _layer_names(split: Any) -> tuple[list[str], list[str]]:
+    """Return the names of a network's layers in the shared trunk, and above it."""
+    if split is None:
+        return [], []
+    from .networks import chain
+
+    names = [name for name, _ in chain(split.network.module_)]
+    return names[: len(split.trunk)], names[len(split.trunk) :]
+
+
+def _is_of(row: LayerRow, layers: Iterable[str]) -> bool:
+    return any(row.name == name or row.name.startswith(f"{name}.") for name in layers)
+
+
+def _within(
+    section: str, estimator: Any, share: float = 1.0, layers: Sequence[str] = ()
+) -> list[LayerRow]:
+    """Return an estimator's rows as a section of a larger one.
+
+    A branch numbers its layers; ``layers`` are the names that these have in the base.
+    """
+    rows = []
+    for row in _estimator_rows(estimator):
+        number, dot, inner = row.name.partition(".")
+        rows.append(
+            replace(
+                row,
+                section=f"{section} / {row.section}" if row.section else section,
+                name=layers[int(number)] + dot + inner if layers else row.name,
+                share=row.share * share,
+            )
+        )
+    return rows

@@ -21,7 +21,16 @@ from hierlearn import (
     TorchClassifier,
     TorchMLPClassifier,
 )
-from hierlearn.cost import Cost, CostReport, decomposition_cost, estimator_cost
+from hierlearn.cost import (
+    Cost,
+    CostReport,
+    CostTable,
+    LayerRow,
+    decomposition_cost,
+    estimator_cost,
+    layer_table,
+    network_rows,
+)
 
 # Four features, six classes in clusters of three, two and one.
 X, Y = make_blobs(180, 4, centers=6, cluster_std=2.0, random_state=0)
@@ -31,7 +40,7 @@ PARTITION = LabelPartition(np.arange(6), [0, 0, 0, 1, 1, 2])
 MLP = TorchMLPClassifier((5, 3), max_epochs=2)
 WHOLE = Cost(20 + 15 + 18, 53 + 5 + 3 + 6)
 TRUNK = Cost(20, 20 + 5)
-GATE = Cost(15 + 18, 33 + 3 + 6)
+WHOLE_ABOVE = GATE = Cost(15 + 18, 33 + 3 + 6)  # a copy of the layers above the trunk
 BRANCHES = (Cost(15 + 9, 24 + 3 + 3), Cost(15 + 6, 21 + 3 + 2), Cost(0, 0))
 
 # A linear model of four features has four coefficients and an intercept a class, but one row for
@@ -228,3 +237,188 @@ def test_lines_are_as_long_as_each_other_up_to_the_ratio(routing):
     *table, ratio = str(decomposition(LINEAR, routing=routing).cost_report()).splitlines()
     assert len({len(line) for line in table}) == 1
     assert ratio.endswith("x")
+
+
+# -- layer by layer --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("routing", ["hard", 2, "soft"])
+@pytest.mark.parametrize("mixing", [0, 0.3, 1.0])
+@pytest.mark.parametrize(
+    ("base", "params"),
+    [
+        (MLP, {}),
+        (MLP, {"hierarchy_estimator": "branch"}),
+        (MLP, {"hierarchy_estimator": LINEAR}),
+        (MLP, {"hierarchy_estimator": "branch", "fine_estimator": LINEAR}),
+        (make_pipeline(StandardScaler(), MLP), {"hierarchy_estimator": "branch"}),
+        (LINEAR, {}),
+        (LINEAR, {"hierarchy_estimator": LINEAR}),
+    ],
+    ids=[
+        "network",
+        "branch",
+        "linear gate",
+        "linear clusters",
+        "pipeline",
+        "linear",
+        "both linear",
+    ],
+)
+def test_layers_add_up_to_the_report(base, params, mixing, routing):
+    clf = decomposition(base, mixing=mixing, routing=routing, **params)
+    assert_costs(layer_table(clf).total, clf.cost_report().hierarchy)
+
+
+@pytest.mark.parametrize(
+    ("params", "shared"),
+    [
+        ({}, {"trunk": TRUNK, "base": WHOLE_ABOVE}),
+        ({"hierarchy_estimator": "branch"}, {"trunk": TRUNK, "gate": GATE}),
+        (
+            {"hierarchy_estimator": "branch", "mixing": 0.3},
+            {"trunk": TRUNK, "base": WHOLE_ABOVE, "gate": GATE},
+        ),
+    ],
+    ids=str,
+)
+def test_sections_of_branches_on_a_shared_trunk(params, shared):
+    sections = layer_table(decomposition(MLP, routing="soft", **params)).sections
+    wanted = shared | {"cluster_0": BRANCHES[0], "cluster_1": BRANCHES[1]}
+    assert {name: section.total for name, section in sections.items()} == wanted
+    assert list(sections) == list(wanted)
+    assert [row.name for row in sections["trunk"].rows] == ["hidden1", "activation1"]
+    for name in list(sections)[1:]:  # branches call their layers as the base does
+        names = [row.name for row in sections[name].rows]
+        assert names == ["hidden2", "activation2", "output"]
+
+
+def test_share_of_samples_is_that_of_the_routes():
+    clf = decomposition(MLP, routing="hard")
+    sections = layer_table(clf).sections
+    for cluster in (0, 1):
+        shares = {row.share for row in sections[f"cluster_{cluster}"].rows}
+        assert shares == {clf.route_frequencies_[cluster]}
+
+
+def test_flat_network_kept_has_no_other_layers():
+    assert set(layer_table(decomposition(MLP, mixing=1.0)).sections) == {"trunk", "base"}
+    assert set(layer_table(decomposition(LINEAR, mixing=1.0)).sections) == {"base"}
+
+
+def test_sections_of_a_hierarchy_within_a_hierarchy():
+    inner = HierarchicalDecompositionClassifier(LINEAR, "taxonomy", routing="hard", mixing=0)
+    clf = decomposition(LINEAR, fine_estimator=inner, routing="hard")
+    table = layer_table(clf)
+    assert "cluster_0 / base" in table.sections
+    assert table.total.parameters == clf.cost_report().hierarchy.parameters
+    assert table.total.multiply_adds == pytest.approx(clf.cost_report().hierarchy.multiply_adds)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        None,
+        DummyClassifier(),
+        LINEAR,
+        LinearSVC(),
+        make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), MLP)),
+        FrozenEstimator(make_pipeline(StandardScaler(), MLP)),
+        MLP,
+        TorchMLPClassifier((7,), dropout=0.5, max_epochs=1),
+    ],
+    ids=str,
+)
+def test_layers_of_a_classifier_add_up_to_its_price(estimator):
+    fitted = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    if fitted is not None:
+        fitted.fit(X, Y)
+    assert layer_table(estimator).total == estimator_cost(estimator)
+
+
+def test_layers_of_a_network():
+    table = layer_table(TorchMLPClassifier((5,), max_epochs=1, dtype="float32").fit(X, Y))
+    assert table.rows == (
+        LayerRow("", "hidden1", "Linear", (5,), 20, 25, 20),
+        LayerRow("", "activation1", "ReLU", (5,), 0, 0, 20),
+        LayerRow("", "output", "Linear", (6,), 30, 36, 24),
+    )
+    assert table.activation_bytes == 64
+
+
+def test_layers_of_a_linear_model():
+    assert layer_table(LINEAR.fit(X, Y)).rows == (
+        LayerRow("", "coef_", "LogisticRegression", (6,), 24, 30, 6 * 8),
+    )
+
+
+def test_layers_of_a_convolutional_network():
+    images = np.random.default_rng(0).normal(size=(24, 2, 5, 6)).astype(np.float32)
+    clf = TorchClassifier(convolution, max_epochs=1, dtype="float32").fit(images, np.arange(24) % 3)
+    assert [(row.kind, row.output_shape) for row in layer_table(clf).rows] == [
+        ("Conv2d", (4, 3, 4)),
+        ("Flatten", (48,)),
+        ("Linear", (3,)),
+    ]
+    assert layer_table(clf).activation_bytes == 4 * (48 + 3)
+
+
+def test_unknown_price_is_one_row_that_says_so():
+    (row,) = layer_table(GaussianNB().fit(X, Y)).rows
+    assert row.kind == "GaussianNB"
+    assert math.isnan(row.multiply_adds)
+    assert str(CostTable((row,))).count("unknown") == 6
+
+
+def test_estimator_of_ours_gives_its_own_rows():
+    rows = network_rows(nn.Linear(4, 2), (4,), section="heads", share=0.25)
+
+    class Augmented:
+        def _cost_rows(self):
+            return rows
+
+    assert layer_table(Augmented()).rows == rows
+    assert layer_table(Augmented()).total == Cost(2, 10)
+    outer = decomposition(LINEAR)
+    outer.fine_estimators_ = [Augmented(), None, None]
+    assert "cluster_0 / heads" in layer_table(outer).sections
+
+
+def test_records_hold_every_field():
+    (record,) = layer_table(LINEAR.fit(X, Y)).to_records()
+    assert record == {
+        "section": "",
+        "name": "coef_",
+        "kind": "LogisticRegression",
+        "output_shape": (6,),
+        "multiply_adds": 24,
+        "parameters": 30,
+        "activation_bytes": 48,
+        "share": 1.0,
+    }
+
+
+def test_table_prints():
+    table = CostTable(
+        (
+            LayerRow("trunk", "conv", "Conv2d", (8, 30, 30), 194_400, 224, 28_800),
+            LayerRow("pets", "output", "Linear", (5,), 1_000, 1_005, 20, 0.25),
+        )
+    )
+    assert str(table).splitlines() == [
+        "layer                    kind    output       multiply-adds  parameters  output bytes",
+        "trunk                                               194,400         224        28,800",
+        "  conv                   Conv2d  8 x 30 x 30        194,400         224        28,800",
+        "pets (25.0% of samples)                                 250       1,005            20",
+        "  output                 Linear  5                    1,000       1,005            20",
+        "total, as routed                                    194,650       1,229        28,820",
+    ]
+
+
+def test_lines_of_a_table_are_as_long_as_each_other():
+    lines = str(layer_table(decomposition(MLP, hierarchy_estimator="branch"))).splitlines()
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_empty_table_prints():
+    assert str(layer_table(None)).splitlines()[1].split() == ["total", "0", "0", "0"]
