@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils import Bunch
 
@@ -56,7 +57,11 @@ class _Source:
 
 
 def load_cifar100(
-    data_dir: Folder, *, coarse: bool = False, dtype: DTypeLike = np.float32
+    data_dir: Folder,
+    *,
+    coarse: bool = False,
+    multilabel: bool = False,
+    dtype: DTypeLike = np.float32,
 ) -> Bunch:
     """Load CIFAR-100 from the files that torchvision and others download.
 
@@ -69,6 +74,9 @@ def load_cifar100(
         ``cifar-100/``), which needs Pillow.
     coarse : bool, default=False
         Take the 20 coarse classes as the target, not the 100 fine ones.
+    multilabel : bool, default=False
+        Take the fine and the coarse class as two labels of each image: an indicator of 120
+        columns, the fine classes before the coarse ones.
     dtype : {"float32", "float64", "uint8"}, default=numpy.float32
         Floating point pixels are scaled to [0, 1] (740 MB in single precision); "uint8" keeps the
         bytes (184 MB).
@@ -81,11 +89,13 @@ def load_cifar100(
         data_train, data_test : ndarray of shape (50000, 3072) and (10000, 3072), dtype ``dtype``
             Pixels channel by channel, each row by row: ``reshape(-1, *image_shape)`` gives images.
         target_train, target_test : ndarray of shape (50000,) and (10000,), dtype int64
-            Class codes, 0 to 99, or 0 to 19 with ``coarse=True``.
-        target_names : ndarray of shape (100,) or (20,), dtype str
-            Name of each class.
+            Class codes, 0 to 99, or 0 to 19 with ``coarse=True``. With ``multilabel=True``
+            csr_array of shape (50000, 120) and (10000, 120), dtype uint8, two ones in each row.
+        target_names : ndarray of shape (100,), (20,) or (120,), dtype str
+            Name of each class, or of each label.
         groups : dict or None
-            From fine class code to the name of its coarse class; None with ``coarse=True``.
+            From fine class code to the name of its coarse class; None with ``coarse=True``. With
+            ``multilabel=True`` from every column, that of a coarse class being in its own group.
         image_shape : tuple
             (3, 32, 32), channels first.
         DESCR : str
@@ -96,7 +106,8 @@ def load_cifar100(
     FileNotFoundError
         If the files are not there; the message says what to download.
     ValueError
-        If the files are not what CIFAR-100 has, or ``dtype`` is another one.
+        If the files are not what CIFAR-100 has, ``dtype`` is another one, or ``coarse`` and
+        ``multilabel`` are both True.
     MissingExtraError
         If the files are WebP shards and Pillow is not installed.
 
@@ -106,17 +117,24 @@ def load_cifar100(
     >>> cifar = load_cifar100("downloads")  # doctest: +SKIP
     >>> cifar.groups[0]  # doctest: +SKIP
     'fruit_and_vegetables'
+    >>> load_cifar100("downloads", multilabel=True).target_train.shape  # doctest: +SKIP
+    (50000, 120)
     """
+    if coarse and multilabel:
+        raise ValueError(
+            "coarse must be False where multilabel is True, whose labels hold the coarse classes. "
+            "Got True for both instead; leave out one."
+        )
     pixel_dtype = check_pixel_dtype(dtype)
     source = _find_and_read(data_dir)
-    train, test = source.train, source.test
+    target_train, target_test, names, groups = _targets(source, coarse, multilabel)
     return Bunch(
-        data_train=scale_pixels(train.pixels, pixel_dtype),
-        target_train=train.coarse if coarse else train.fine,
-        data_test=scale_pixels(test.pixels, pixel_dtype),
-        target_test=test.coarse if coarse else test.fine,
-        target_names=source.coarse_names if coarse else source.fine_names,
-        groups=None if coarse else _groups(source),
+        data_train=scale_pixels(source.train.pixels, pixel_dtype),
+        target_train=target_train,
+        data_test=scale_pixels(source.test.pixels, pixel_dtype),
+        target_test=target_test,
+        target_names=names,
+        groups=groups,
         image_shape=_SHAPE,
         DESCR=_DESCR,
     )
@@ -165,6 +183,30 @@ def _read_part(path: Path) -> _Part:
             f"Got shape {pixels.shape} in {pixels.dtype}, with {n_samples} labels instead."
         )
     return _Part(pixels, fine, coarse)
+
+
+def _targets(
+    source: _Source, coarse: bool, multilabel: bool
+) -> tuple[Any, Any, NDArray[Any], dict[int, str] | None]:
+    """Return the training and test targets, the names of the classes, and their groups."""
+    train, test = source.train, source.test
+    if coarse:
+        return train.coarse, test.coarse, source.coarse_names, None
+    if not multilabel:
+        return train.fine, test.fine, source.fine_names, _groups(source)
+    n_fine, n_coarse = len(source.fine_names), len(source.coarse_names)
+    y, y_test = (_indicator(part, n_fine, n_coarse) for part in (train, test))
+    own = {n_fine + code: name for code, name in enumerate(source.coarse_names.tolist())}
+    names = np.concatenate([source.fine_names, source.coarse_names])
+    return y, y_test, names, _groups(source) | own
+
+
+def _indicator(part: _Part, n_fine: int, n_coarse: int) -> sp.csr_array:
+    """Return both classes of every image as an indicator, the fine columns first."""
+    columns = np.column_stack([part.fine, n_fine + part.coarse]).ravel().astype(np.int32)
+    starts = np.arange(0, columns.size + 1, 2, dtype=np.int32)
+    ones = np.ones(columns.size, dtype=np.uint8)
+    return sp.csr_array((ones, columns, starts), shape=(len(part.fine), n_fine + n_coarse))
 
 
 def _groups(source: _Source) -> dict[int, str]:

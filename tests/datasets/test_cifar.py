@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from hierlearn import TaxonomyPartitioner
 from hierlearn.datasets import load_cifar100
 from hierlearn.exceptions import MissingExtraError
 
@@ -60,6 +62,28 @@ def test_fine_and_coarse(cifar_dir, train_file):
         2: "fruit_and_vegetables",
     }
     np.testing.assert_array_equal(fine.data_train, (stored["data"] / 255).astype(np.float32))
+
+
+def test_multilabel_has_a_fine_and_a_coarse_label_an_image(cifar_dir):
+    both, fine = load_cifar100(cifar_dir, multilabel=True), load_cifar100(cifar_dir)
+    coarse = load_cifar100(cifar_dir, coarse=True)
+    for part in ("train", "test"):
+        target = both[f"target_{part}"]
+        assert isinstance(target, sp.csr_array)
+        assert target.dtype == np.uint8
+        expected = [np.eye(3, dtype=int)[fine[f"target_{part}"]]]
+        expected.append(np.eye(2, dtype=int)[coarse[f"target_{part}"]])
+        np.testing.assert_array_equal(target.toarray(), np.hstack(expected))
+        np.testing.assert_array_equal(both[f"data_{part}"], fine[f"data_{part}"])
+    assert both.target_names.tolist() == [*fine.target_names, *coarse.target_names]
+    assert both.groups == fine.groups | {3: "aquatic_mammals", 4: "fruit_and_vegetables"}
+    partition = TaxonomyPartitioner(both.groups).fit(np.eye(5), classes=np.arange(5)).partition_
+    assert partition.n_clusters == 2
+
+
+def test_coarse_and_multilabel_exclude_each_other(cifar_dir):
+    with pytest.raises(ValueError, match=r"coarse must be False where multilabel is True.* Got"):
+        load_cifar100(cifar_dir, coarse=True, multilabel=True)
 
 
 def test_pickles_of_python_2(cifar_dir, train_file):
@@ -193,3 +217,11 @@ def test_real_cifar100(real_data):
     assert np.bincount(cifar.target_train).tolist() == [500] * 100
     assert len(set(cifar.groups.values())) == 20
     assert cifar.groups[cifar.target_names.tolist().index("beaver")] == "aquatic_mammals"
+
+
+def test_real_cifar100_with_two_labels_an_image(real_data):
+    root = real_data("cifar-100-python", "meta")
+    cifar = load_cifar100(root, multilabel=True, dtype="uint8")
+    assert cifar.target_train.shape == (50000, 120)
+    assert cifar.target_test.shape == (10000, 120)
+    assert cifar.target_test.sum(axis=0).tolist() == [100] * 100 + [500] * 20

@@ -5,8 +5,10 @@ import pytest
 
 from hierlearn import TaxonomyPartitioner
 from hierlearn.datasets import (
+    load_bibtex,
     load_cifar100,
     load_clinc150,
+    load_delicious,
     load_digits,
     load_glyphs,
     load_omniglot,
@@ -22,7 +24,7 @@ LOADERS = {
     "clinc150": lambda request: load_clinc150(request.getfixturevalue("clinc_dir")),
     "omniglot": lambda request: load_omniglot(request.getfixturevalue("omniglot_dir")),
 }
-FROM_DISK = [load_cifar100, load_clinc150, load_omniglot]
+FROM_DISK = [load_bibtex, load_cifar100, load_clinc150, load_delicious, load_omniglot]
 
 
 @pytest.fixture(params=LOADERS)
