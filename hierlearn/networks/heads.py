@@ -18,6 +18,17 @@ _POOL = 2
 
 
 @dataclass(frozen=True)
+class HeadLayer:
+    """What one layer of a head costs a sample; the fields are those of a network's layer."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    multiply_adds: int
+    parameters: int
+
+
+@dataclass(frozen=True)
 class HeadPlan:
     """The shape of one head for every cluster.
 
@@ -71,6 +82,24 @@ class HeadPlan:
             maps + stack_multiply_adds(n_inputs, widths, len(codes))
             for widths, codes in zip(self.widths, self.members, strict=True)
         )
+
+    def layers(self, attach_shape: Sequence[int], head: int) -> list[HeadLayer]:
+        """Return what each layer of one head costs, from the first maps to its output weights."""
+        found: list[HeadLayer] = []
+        shape = tuple(attach_shape)
+        for number, n_maps in enumerate(self.maps, start=1):
+            price, _ = maps_multiply_adds((n_maps,), shape)
+            size = (_KERNEL**2 * shape[0] + 1) * n_maps
+            shape = (n_maps, *_pooled(*shape[1:]))
+            found.append(HeadLayer(f"maps{number}", "Conv2d", shape, price, size))
+        n_inputs = math.prod(shape)
+        for number, width in enumerate(self.widths[head], start=1):
+            price = n_inputs * width
+            found.append(HeadLayer(f"hidden{number}", "Linear", (width,), price, price + width))
+            n_inputs = width
+        n_labels = len(self.members[head])
+        price = n_inputs * n_labels
+        return [*found, HeadLayer("output", "Linear", (n_labels,), price, price)]
 
     def parameters(self, attach_shape: Sequence[int]) -> tuple[int, ...]:
         """Return how many weights and biases each head has, its output weights included."""

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._input import check_rows
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
 from ..confusion import HeldOutScores, fit_with_weight, held_out_scores, seed_estimator
-from ..cost import estimator_cost
+from ..cost import LayerRow, estimator_cost, network_rows
 from ..networks import HeadPlan, TorchClassifier, TorchMLPClassifier
 from ..networks._outputs import LogitsMixin
 from ..networks.augmenting import (
@@ -50,7 +50,7 @@ from ..partition import (
 from .allocation import ALLOCATIONS, BaseShape, capacity_shares, head_widths
 from .input import as_fitted_base, check_base, check_held_out, check_input, check_outputs
 from .plan import check_attach_shape, check_sizes, members_of
-from .report import AugmentationReport, augmentation_report
+from .report import AugmentationReport, augmentation_report, head_rows
 from .rounds import MIN_CLASSES_TO_GROUP, given_partitions, learn_partitions
 
 _CONFUSIONS = {"hard", "soft", "top_k", "co_detection"}
@@ -643,6 +643,23 @@ class SpecialistHeadAugmenter(
             for partition in self.partitions_
         )
         return frequencies, self._labels_seen(posteriors)
+
+    def _cost_rows(self) -> list[LayerRow]:
+        """Return the rows of :func:`hierlearn.cost.layer_table`."""
+        opened, tapped = self._opened, self._opened.tapped
+        shape = opened.classifier._input_shape
+        rows = list(network_rows(tapped.module, shape, section="base"))
+        size = tapped.classifier.weight.element_size()
+        if self.classifier != "keep" and self.evaluate != "all":
+            n_outputs, seen = len(self.classes_), self._n_labels_seen
+            price = (opened.n_own * n_outputs, (opened.n_own + 1) * n_outputs, size * n_outputs)
+            own = LayerRow("classifier", "output", "Linear", (n_outputs,), *price)
+            rows.append(replace(own, share=seen / n_outputs))
+        rounds = zip(self.plans_, self.route_frequencies_, strict=True)
+        for number, (plan, shares) in enumerate(rounds, start=1):
+            prefix = f"round {number} / " if len(self.plans_) > 1 else ""
+            rows += head_rows(plan, opened.attach_shape, shares, size, prefix)
+        return rows
 
     # -- the rest of the contract --------------------------------------------------------------
 

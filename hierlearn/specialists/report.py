@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cost import Cost
+from ..cost import Cost, LayerRow
 from ..networks import HeadPlan
 
 
@@ -109,3 +109,46 @@ def augmentation_report(
         n_outputs = 1 + max((max(codes) for plan in plans for codes in plan.members), default=-1)
         total = total + Cost(n_own * n_labels_seen, (n_own + 1) * n_outputs)
     return AugmentationReport(flat, total, heads, tuple(frequencies), evaluate)
+
+
+def head_rows(
+    plan: HeadPlan,
+    attach_shape: Sequence[int],
+    frequencies: NDArray[np.float64],
+    itemsize: int,
+    prefix: str = "",
+) -> list[LayerRow]:
+    """Price the heads of one round layer by layer, see :func:`hierlearn.cost.layer_table`.
+
+    Parameters
+    ----------
+    plan : HeadPlan
+        The heads.
+    attach_shape : sequence of int
+        Shape of the features that they read.
+    frequencies : ndarray of shape (n_heads,)
+        Share of the samples for which each head is evaluated.
+    itemsize : int
+        Bytes of a number.
+    prefix : str, default=""
+        In front of the name of each section.
+
+    Returns
+    -------
+    list of LayerRow
+        A section for every head.
+    """
+    return [
+        LayerRow(
+            section=f"{prefix}head {head}",
+            name=layer.name,
+            kind=layer.kind,
+            output_shape=layer.output_shape,
+            multiply_adds=layer.multiply_adds,
+            parameters=layer.parameters,
+            activation_bytes=itemsize * int(np.prod(layer.output_shape)),
+            share=float(frequencies[head]),
+        )
+        for head in range(plan.n_heads)
+        for layer in plan.layers(attach_shape, head)
+    ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from hierlearn.networks import HeadPlan, SpecialistHeads
 
@@ -151,3 +152,24 @@ def test_dropout_is_for_training_only():
     assert not torch.equal(heads(attach, 6), heads(attach, 6))
     heads.eval()
     assert torch.equal(heads(attach, 6), heads(attach, 6))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_layers_add_up_to_the_price(name):
+    shape, attach_shape = PLANS[name]
+    for head in range(shape.n_heads):
+        layers = shape.layers(attach_shape, head)
+        assert sum(x.multiply_adds for x in layers) == shape.multiply_adds(attach_shape)[head]
+        assert sum(x.parameters for x in layers) == shape.parameters(attach_shape)[head]
+
+
+@pytest.mark.parametrize(
+    ("widths", "maps", "attach_shape"),
+    [((6, 4), (), VECTOR), ((), (), VECTOR), ((6,), (3,), IMAGE), ((6, 5), (3, 2), IMAGE)],
+)
+def test_the_price_is_what_torch_counts(widths, maps, attach_shape):
+    shape = HeadPlan(((0, 3), (1, 2), (4, 5)), (widths,) * 3, maps)
+    heads = SpecialistHeads(shape, attach_shape).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        heads(torch.zeros(1, *attach_shape), 6)
+    assert counter.get_total_flops() == 2 * sum(shape.multiply_adds(attach_shape))
