@@ -12,21 +12,24 @@ from sklearn.svm import LinearSVC
 from hierlearn import TorchMLPClassifier, datasets
 
 NAMES = ("digits", "glyphs", "cifar-100", "clinc150", "omniglot")
+MULTILABEL_NAMES = ("bibtex", "delicious", "cifar-100-multilabel")
 
 
 @dataclass(frozen=True)
 class Problem:
     """A classification problem, ready to fit.
 
-    ``network`` is the flat network of the paper, [200, 150], trained as suits the data;
+    ``y`` holds a label a sample, or is a sparse indicator with a column for each of
+    ``class_names`` (the problems of ``MULTILABEL_NAMES``). ``network`` is the flat network of the
+    paper, [200, 150], trained as suits the data, or for many labels one trained to convergence;
     ``classifier`` the flat classifier that the benchmarks decompose by default.
     """
 
     name: str
     X: Any
-    y: np.ndarray
+    y: Any
     X_test: Any
-    y_test: np.ndarray
+    y_test: Any
     class_names: list[str]
     network: TorchMLPClassifier
     classifier: Any
@@ -34,7 +37,7 @@ class Problem:
 
 def load(name: str, data: str | None, *, n_glyphs: int = 300) -> Problem:
     """Load a data set by name; all but digits and glyphs need the folder of downloads."""
-    if name in ("cifar-100", "clinc150", "omniglot") and data is None:
+    if name not in ("digits", "glyphs") and data is None:
         raise SystemExit(f"--dataset {name} needs --data DIR, the folder with the usual download.")
     return {
         "digits": _digits,
@@ -42,11 +45,25 @@ def load(name: str, data: str | None, *, n_glyphs: int = 300) -> Problem:
         "cifar-100": lambda: _cifar(data),
         "clinc150": lambda: _clinc(data),
         "omniglot": lambda: _omniglot(data),
+        "bibtex": lambda: _bibtex(data),
+        "delicious": lambda: _delicious(data),
+        "cifar-100-multilabel": lambda: _cifar_multilabel(data),
     }[name]()
 
 
 def _network(**params: Any) -> TorchMLPClassifier:
     return TorchMLPClassifier((200, 150), **params)
+
+
+def _until_converged(**params: Any) -> TorchMLPClassifier:
+    """Return a network for many labels that stops when its validation loss does not fall."""
+    return TorchMLPClassifier(
+        (512, 512),
+        max_epochs=200,
+        early_stopping=True,
+        lr_schedule="constant",
+        **params,
+    )
 
 
 def _problem(name: str, parts: tuple, class_names: Any, network: Any) -> Problem:
@@ -75,11 +92,35 @@ def _glyphs(n_classes: int) -> Problem:
 
 
 def _cifar(data: str) -> Problem:
-    bunch = datasets.load_cifar100(data)
+    parts, class_names = _cifar_parts(data, multilabel=False)
+    return _problem("cifar-100", parts, class_names, _network(dropout=0.2, max_epochs=8))
+
+
+def _cifar_multilabel(data: str) -> Problem:
+    parts, class_names = _cifar_parts(data, multilabel=True)
+    return _problem("cifar-100-multilabel", parts, class_names, _until_converged(dropout=0.2))
+
+
+def _cifar_parts(data: str, multilabel: bool) -> tuple[tuple, Any]:
+    bunch = datasets.load_cifar100(data, multilabel=multilabel)
     flat = (part.reshape(len(part), -1) for part in (bunch.data_train, bunch.data_test))
     X, X_test = _standardised(*flat)
-    parts = X, bunch.target_train, X_test, bunch.target_test
-    return _problem("cifar-100", parts, bunch.target_names, _network(dropout=0.2, max_epochs=8))
+    return (X, bunch.target_train, X_test, bunch.target_test), bunch.target_names
+
+
+def _bibtex(data: str) -> Problem:
+    return _tags("bibtex", datasets.load_bibtex(data))
+
+
+def _delicious(data: str) -> Problem:
+    return _tags("delicious", datasets.load_delicious(data))
+
+
+def _tags(name: str, bunch: Any) -> Problem:
+    """Make a problem of words that occur or not, and of the tags to find."""
+    parts = bunch.data_train, bunch.target_train, bunch.data_test, bunch.target_test
+    class_names = [label.removeprefix("TAG_") for label in bunch.target_names]
+    return _problem(name, parts, class_names, _until_converged(dropout=0.5))
 
 
 def _omniglot(data: str) -> Problem:
