@@ -84,6 +84,11 @@ class CostReport:
     keeps_flat: bool = False
 
     @property
+    def total(self) -> Cost:
+        """Everything that a prediction needs: the hierarchy, as every report names its whole."""
+        return self.hierarchy
+
+    @property
     def ratio(self) -> float:
         """Multiply-adds of the hierarchy over those of the flat network; NaN where unknown."""
         if not self.flat.multiply_adds:
@@ -117,8 +122,8 @@ def estimator_cost(estimator: Any) -> Cost:
     ----------
     estimator : classifier or None
         One of our networks, any estimator with ``coef_`` (one multiply-add per coefficient), a
-        Pipeline (its last step), a hierarchy, or None, which is free. Of other estimators the
-        price is unknown: NaN.
+        Pipeline (its last step), a hierarchy, a network with specialist heads, or None, which is
+        free. Of other estimators the price is unknown: NaN.
 
     Returns
     -------
@@ -137,7 +142,7 @@ def estimator_cost(estimator: Any) -> Cost:
     if hasattr(estimator, "steps"):
         return estimator_cost(estimator.steps[-1][1])
     if hasattr(estimator, "cost_report"):
-        return estimator.cost_report().hierarchy
+        return estimator.cost_report().total
     if hasattr(estimator, "module_"):
         from .networks.pricing import network_cost
 

@@ -44,7 +44,7 @@ def fitted(digits):
     return HierarchicalDecompositionClassifier(base, random_state=0).fit(X, y)
 
 
-def row(variant, seed, accuracy, **figures):
+def row(variant, seed, score, **figures):
     defaults = {
         "cluster_accuracy": math.nan,
         "multiply_adds": 10.0,
@@ -52,7 +52,7 @@ def row(variant, seed, accuracy, **figures):
         "fit_seconds": 1.0,
         "predict_seconds": 1.0,
     }
-    return Measurement(variant, seed, accuracy, **{**defaults, **figures})
+    return Measurement(variant, seed, score, **{**defaults, **figures})
 
 
 def test_equal_epochs_counts_probe_refit_and_members_by_multiply_adds(fitted):
@@ -178,7 +178,7 @@ def test_gate_alone_is_the_trunk_and_a_branch_over_all_classes(fitted, digits):
     named = fitted.hierarchy_estimator_.predict(split.features(X_test))
     assert np.array_equal(gate.predict(X_test), named)
     # Trunk 64 * 20, head 20 * 16 + 16 * 10.
-    assert gate.cost_report().hierarchy.multiply_adds == 1280 + 480
+    assert gate.cost_report().total.multiply_adds == 1280 + 480
 
 
 def test_equal_epochs_is_none_where_a_member_is_a_decomposition(digits):

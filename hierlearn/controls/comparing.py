@@ -1,0 +1,155 @@
+"""One call for everything that an estimator with structure must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import singledispatch
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .._validation import num_samples
+from .comparison import Comparison, Measurement
+from .measuring import Trial, resolve_scoring
+
+
+@singledispatch
+def run_variants(estimator: Any, trial: Trial) -> tuple[Any, list[Measurement]]:
+    """Fit an estimator and its controls once; registered for every estimator that has controls."""
+    known = sorted(cls.__name__ for cls in run_variants.registry if cls is not object)
+    raise ValueError(
+        f"estimator must be a {' or a '.join(known)}. Got {type(estimator).__name__} instead; put "
+        "a Pipeline into its base_estimator."
+    )
+
+
+def compare(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    X_test: Any,
+    y_test: ArrayLike,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    scoring: Any = None,
+    X_val: Any = None,
+    y_val: ArrayLike | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Measure an estimator with structure beside its controls.
+
+    Parameters
+    ----------
+    estimator : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        What to measure; cloned, and every ``random_state`` in it replaced according to the seed.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,) or indicator matrix of shape (n_samples, n_labels)
+        Class labels, or for an augmenter a multi-label indicator.
+    X_test, y_test : array-like
+        Test data.
+    seeds : sequence of int, default=(0, 1, 2)
+        One paired run each.
+    scoring : str, callable or None, default=None
+        What counts: a metric at k that :func:`hierlearn.metrics.get_scorer` knows ("map@50",
+        "precision@5"), a name that scikit-learn's knows, or a scorer. None is accuracy, and for a
+        multi-label y the mean average precision at 50 (at the number of labels if fewer).
+    X_val, y_val : array-like or None, default=None
+        Handed to the ``fit`` of an augmenter: rows to measure confusions on.
+    progress : callable or None, default=None
+        Called with a line before each fit.
+
+    Returns
+    -------
+    Comparison
+        Print it for a table and a verdict. Variants of a hierarchy: ``"flat"``, ``"flat, trained as
+        long"``, ``"flat, as expensive"``, ``"gate alone"`` (the base with its upper layers
+        fine-tuned on all classes), ``"hierarchy"`` (as configured), ``"hierarchy, hard"``,
+        ``"hierarchy, soft"`` (both without mixing) and ``"hierarchy, permuted"``.
+
+        Variants of an augmenter: ``"base"`` (the network that the heads stand on), ``"base,
+        classifier retrained"``, ``"base, fine-tuned"`` (with ``fine_tune=True``), ``"base, trained
+        as long"``, ``"base, as expensive"``, ``"one head for all"`` (labels, always evaluated, at
+        the heads' cost), ``"heads"`` (as configured), ``"heads, all evaluated"`` (unless they are)
+        and ``"heads, permuted"`` (the same heads, each for other labels).
+
+        Those that make no sense for the base are left out. Costs of heads are those expected under
+        the routing of the test rows.
+
+    Raises
+    ------
+    ValueError
+        If ``estimator`` is neither of the two, ``seeds`` no sequence, ``scoring`` unknown, or test
+        rows and labels differ in number.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from hierlearn import HierarchicalDecompositionClassifier, TorchMLPClassifier
+    >>> from hierlearn.controls import compare
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = HierarchicalDecompositionClassifier(TorchMLPClassifier((16,), max_epochs=3))
+    >>> result = compare(clf, X[:900], y[:900], X[900:], y[900:], seeds=[0])
+    >>> result.variants[:2]
+    ['flat', 'flat, trained as long']
+    >>> result.verdict().splitlines()[0]
+    'One seed settles nothing: measure several to have intervals.'
+    """
+    if not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"seeds must be a sequence of integers. Got {seeds!r} instead; give range({seeds})."
+        )
+    found: list[Measurement] = []
+    for seed in seeds:
+        _, measurements = compare_once(
+            estimator,
+            X,
+            y,
+            X_test,
+            y_test,
+            seed=int(seed),
+            scoring=scoring,
+            X_val=X_val,
+            y_val=y_val,
+            progress=progress,
+        )
+        found += measurements
+    return Comparison(tuple(found), resolve_scoring(scoring, y_test).name)
+
+
+def compare_once(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    X_test: Any,
+    y_test: ArrayLike,
+    *,
+    seed: int = 0,
+    scoring: Any = None,
+    X_val: Any = None,
+    y_val: ArrayLike | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Any, list[Measurement]]:
+    """Fit an estimator and its controls once, with one seed; see :func:`compare`.
+
+    Returns
+    -------
+    fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        The fitted clone of ``estimator``.
+    measurements : list of Measurement
+        Every variant's.
+    """
+    scorer = resolve_scoring(scoring, y_test)
+    n_rows, n_targets = num_samples(X_test), num_samples(y_test)
+    if n_rows != n_targets:
+        raise ValueError(
+            "X_test and y_test must have the same number of samples. Got "
+            f"{n_rows} and {n_targets} instead."
+        )
+    say = progress or _quiet
+    trial = Trial(X, y, X_test, y_test, X_val, y_val, seed, scorer, say)
+    return run_variants(estimator, trial)
+
+
+def _quiet(line: str) -> None:
+    """Say nothing."""

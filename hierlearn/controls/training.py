@@ -1,0 +1,98 @@
+"""The flat network inside an estimator, trained as long and made as expensive as the whole."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from ..networks.widening import widened
+from .measuring import expected_cost
+
+# Forward and backward pass of training, in units of a forward pass.
+TRAINING_PASSES = 3
+
+
+@singledispatch
+def equal_epochs(fitted: Any) -> int | None:
+    """Return how many epochs of the flat network the whole training of an estimator was worth.
+
+    Everything that was trained is counted, by multiply-adds: the base on the training part of every
+    split and on all data, and all that was trained above it. Training of small parts is cheap by
+    that count, so the result is never less than the epochs that a sample went through in the final
+    model, base and what stands on it together.
+
+    Parameters
+    ----------
+    fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        With one of our networks, or a Pipeline ending in one, as base.
+
+    Returns
+    -------
+    int or None
+        None where the base is no network trained by epochs, or not on these rows; where the cost
+        of a part is unknown; or where a member is itself a decomposition.
+    """
+    known = sorted(cls.__name__ for cls in equal_epochs.registry if cls is not object)
+    raise ValueError(
+        f"fitted must be a {' or a '.join(known)}. Got {type(fitted).__name__} instead."
+    )
+
+
+def trained_as_long(fitted: Any) -> Any:
+    """Return an unfitted flat base with :func:`equal_epochs` epochs, or None where that is None.
+
+    With early stopping it may train that many, and stops by the same rule as the base.
+    """
+    epochs = equal_epochs(fitted)
+    if epochs is None:
+        return None
+    return _with_last_step(unfitted_base(fitted), max_epochs=epochs)
+
+
+def as_expensive(fitted: Any, X: Any = None) -> Any:
+    """Return an unfitted flat network, widened to no less than the whole's multiply-adds a sample.
+
+    Parameters
+    ----------
+    fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+    X : {array-like, sparse matrix} or None, default=None
+        Rows whose routing the multiply-adds are for; None is the routing of held-out rows.
+
+    Returns
+    -------
+    classifier or None
+        All hidden layers are widened by the same factor. None where the base does not say how wide
+        it is: it must be a :class:`TorchMLPClassifier`, or a :class:`TorchClassifier` whose
+        ``module`` takes ``width`` or ``hidden_layer_sizes``.
+    """
+    network = last_step(fitted.base_estimator_)
+    params = widened(network, expected_cost(fitted, X).multiply_adds)
+    return None if params is None else _with_last_step(unfitted_base(fitted), **params)
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the network itself, out of a Pipeline or a FrozenEstimator."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
+
+
+def unfitted_base(fitted: Any) -> Any:
+    """Return a clone of the base, to be trained anew even if it came fitted."""
+    base = fitted.base_estimator_
+    while isinstance(base, FrozenEstimator):
+        base = base.estimator
+    return clone(base)
+
+
+def own_epochs(estimator: Any) -> int:
+    """Return the epochs that a network is trained for, zero of what is no network."""
+    return int(getattr(last_step(estimator), "max_epochs", 0))
+
+
+def _with_last_step(estimator: Any, **params: Any) -> Any:
+    last_step(estimator).set_params(**params)
+    return estimator

@@ -1,0 +1,149 @@
+"""Whether to bother, in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .comparison import Comparison
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a control tells apart, as sentences begin.
+
+    Parameters
+    ----------
+    yes, no, unsettled : str
+        For a gain over the control, for none, and where the interval includes zero.
+    control : str
+        The control in words.
+    """
+
+    yes: str
+    no: str
+    unsettled: str
+    control: str
+
+
+# By the name of the control; a name after a comma is that of a variant of the base or the subject.
+_QUESTIONS = {
+    "permuted": _Question(
+        "Structure pays here",
+        "Structure does not pay here",
+        "Whether structure pays is not settled",
+        "the same partition with labels permuted",
+    ),
+    "one head for all": _Question(
+        "Dividing the labels pays",
+        "One head for all labels does as well or better",
+        "Whether dividing the labels pays is not settled",
+        "one head of the same cost for all labels",
+    ),
+    "trained as long": _Question(
+        "The gain is more than training time",
+        "Training the base as long does as well or better",
+        "Whether the gain is more than training time is not settled",
+        "the base trained as long",
+    ),
+    "as expensive": _Question(
+        "The gain is more than width",
+        "A flat network as expensive does as well or better",
+        "Whether the gain is more than width is not settled",
+        "a flat network as expensive",
+    ),
+}
+
+# Controls beside the variants of the base.
+_OTHERS = ("one head for all", "gate alone")
+
+
+def verdict(comparison: Comparison) -> str:
+    """Say in plain sentences whether the variant in question beats what it must.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+        See :meth:`Comparison.verdict`.
+    """
+    subject = comparison.subject
+    if subject is None:
+        return ""
+    base = comparison.variants[0]
+    controls = [
+        name
+        for name in comparison.variants
+        if name in (base, f"{subject}, permuted", *_OTHERS) or name.startswith(f"{base}, ")
+    ]
+    lines = [_in_short(comparison, subject, controls), _gain(comparison, subject, base)]
+    by_question = {_question_of(name): name for name in controls}
+    for key, question in _QUESTIONS.items():
+        if key in by_question:
+            lines.append(_answer(comparison, subject, by_question[key], question))
+    return "\n".join(lines)
+
+
+def _question_of(variant: str) -> str:
+    return variant if variant in _QUESTIONS else variant.rpartition(", ")[2]
+
+
+def _in_short(comparison: Comparison, subject: str, controls: list[str]) -> str:
+    """Return the first sentence: worth it, not worth it, or not settled."""
+    if len(comparison.seeds) < 2:
+        return "One seed settles nothing: measure several to have intervals."
+    intervals = {name: comparison.difference(subject, name)[1:] for name in controls}
+    lost = [name for name, (_, high) in intervals.items() if not high > 0]
+    open_ = [name for name, (low, _) in intervals.items() if not low > 0 and name not in lost]
+    if lost:
+        verb = "does" if len(lost) == 1 else "do"
+        return f"Not worth it here: {_listed(lost)} {verb} as well as {subject} or better."
+    if open_:
+        n_seeds = len(comparison.seeds)
+        return (
+            f"Not settled over {n_seeds} seeds: the interval of {subject} includes 0 against "
+            f"{_listed(open_)}."
+        )
+    return f"Worth it: {subject} beats {controls[0]} and every control."
+
+
+def _listed(names: list[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def _gain(comparison: Comparison, subject: str, base: str) -> str:
+    """Return what is gained over the base, and at what price."""
+    points = _points(comparison.difference(subject, base), f"points of {comparison.scoring}")
+    mean, low, high = (100 * value for value in comparison.relative(subject))
+    relative = "" if math.isnan(mean) else f", {mean:+.2f} % relative"
+    relative += "" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]"
+    ratio = comparison.cost_ratio(subject)
+    price = "" if math.isnan(ratio) else f", at {ratio:.3f} times the multiply-adds"
+    return f"{subject}: {points} over {base}{relative}{price}."
+
+
+def _answer(comparison: Comparison, subject: str, control: str, question: _Question) -> str:
+    """Return the sentence about one control."""
+    difference = comparison.difference(subject, control)
+    _, low, high = difference
+    against = f"{subject} {_points(difference)} over {question.control}"
+    if math.isnan(low):
+        return f"{question.unsettled}: {against}, one seed."
+    if low > 0:
+        return f"{question.yes}: {against}."
+    if high <= 0:
+        return f"{question.no}: {against}."
+    n_seeds = len(comparison.seeds)
+    return f"{question.unsettled}: {against}; the interval includes 0 over {n_seeds} seeds."
+
+
+def _points(difference: tuple[float, float, float], unit: str = "points") -> str:
+    mean, low, high = (100 * value for value in difference)
+    interval = "" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{mean:+.2f} {unit}{interval}"
