@@ -32,3 +32,18 @@ def small_cnn(
     network.add_module("dropout3", nn.Dropout(dropout))
     network.add_module("output", nn.Linear(8 * width, n_outputs))
     return network.to(memory_format=torch.channels_last)  # about half the time of a step on a CPU
+
+
+def deep_cnn(input_shape: Sequence[int], n_outputs: int) -> nn.Sequential:
+    """Return a plain CNN of about 60 M multiply-adds for 32 x 32 colour images."""
+    channels, height, width = input_shape
+    network = nn.Sequential()
+    for block, (maps, before) in enumerate([(64, channels), (128, 64), (320, 128)], start=1):
+        network.add_module(f"conv{block}", nn.Conv2d(before, maps, 3, padding=1))
+        network.add_module(f"activation{block}", nn.ReLU())
+        network.add_module(f"pool{block}", nn.MaxPool2d(2))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("hidden", nn.Linear(320 * (height // 8) * (width // 8), 1024))
+    network.add_module("activation4", nn.ReLU())
+    network.add_module("output", nn.Linear(1024, n_outputs))
+    return network

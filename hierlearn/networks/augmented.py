@@ -78,6 +78,8 @@ class AugmentedNetwork(nn.Module):
                 earlier.reset_output()
         if self.classifier is not None and self._mode == "reinitialise" and len(self.rounds):
             self.classifier.reset_parameters()
+        if self._mode != "reinitialise":
+            heads.clear_output()  # training starts from the logits that there are
         like = self.base.classifier.weight
         self.rounds.append(heads.to(device=like.device, dtype=like.dtype))
 
@@ -94,13 +96,16 @@ class AugmentedNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Propagate a batch to logits of shape (n, n_outputs)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.fine_tuned):
-            logits, attach, own = self.base(x)
+            logits, attach, own = self.base(x, with_logits=self._needs_base_logits())
         return self.combine(attach, own, logits)
+
+    def _needs_base_logits(self) -> bool:
+        return self.classifier is None or self.evaluate != "all"
 
     def from_features(self, attach: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
         """Compute logits from features of the frozen base that were computed before."""
         logits = None
-        if self.classifier is None or self.evaluate != "all":
+        if self._needs_base_logits():
             with torch.no_grad():
                 logits = self.base.classifier(own)
         return self.combine(attach, own, logits)
@@ -131,29 +136,40 @@ class AugmentedNetwork(nn.Module):
     def _combine_visited(
         self, attach: torch.Tensor, own: torch.Tensor, logits: torch.Tensor
     ) -> torch.Tensor:
-        """Evaluate every head for the samples that visit it only."""
-        added = torch.zeros_like(logits)
+        """Evaluate every head for the samples that visit it only.
+
+        Heads are taken one after the other here: each has other samples, so that a batched product
+        would be padded to the cluster that most samples visit.
+        """
         seen = torch.zeros_like(logits, dtype=torch.bool)
+        places, parts = [], []
         for heads, visits in zip(self.heads, self.visits(logits), strict=True):
             for head in visits.any(dim=0).nonzero().ravel().tolist():
                 rows = visits[:, head].nonzero()
-                codes = torch.tensor(heads.plan.members[head], device=rows.device)
+                codes = heads.codes_of(head)
                 part = heads.one(attach[rows.ravel()], head)
-                part = part + self._own_part(own, seen, rows, codes)
-                added = added.index_put((rows, codes), part.to(added.dtype), accumulate=True)
-                seen[rows, codes] = True
-        if self.classifier is None:
-            return logits + added
-        return torch.where(seen, added, logits)
+                if self.classifier is not None:
+                    part = part + self._own_part(self.classifier, own, seen, rows, codes)
+                    seen[rows, codes] = True
+                places.append((rows * self.n_outputs + codes).ravel())
+                parts.append(part.ravel().to(logits.dtype))
+        start = logits if self.classifier is None else logits.masked_fill(seen, 0.0)
+        if not parts:
+            return start
+        added = start.flatten().index_add(0, torch.cat(places), torch.cat(parts))
+        return added.reshape(logits.shape)
 
     def _own_part(
-        self, own: torch.Tensor, seen: torch.Tensor, rows: torch.Tensor, codes: torch.Tensor
-    ) -> torch.Tensor | float:
+        self,
+        classifier: nn.Linear,
+        own: torch.Tensor,
+        seen: torch.Tensor,
+        rows: torch.Tensor,
+        codes: torch.Tensor,
+    ) -> torch.Tensor:
         """Return the own stack's part of some labels' logits, once for every label and sample."""
-        if self.classifier is None:
-            return 0.0
-        bias = None if self.classifier.bias is None else self.classifier.bias[codes]
-        part = functional.linear(own[rows.ravel()], self.classifier.weight[codes], bias)
+        bias = None if classifier.bias is None else classifier.bias[codes]
+        part = functional.linear(own[rows.ravel()], classifier.weight[codes], bias)
         return part.masked_fill(seen[rows, codes], 0.0)
 
     def visits(self, logits: torch.Tensor) -> list[torch.Tensor]:

@@ -215,6 +215,7 @@ class SpecialistHeads(nn.Module):
         self._readers = before[-1]
         self.output = _stacked(self._readers, n_members)
         self.register_buffer("codes", torch.tensor(sum(plan.members, ())), persistent=False)
+        self._starts = [0, *itertools.accumulate(n_members)]
         width = max(n_members)
         places = [c * width + i for c, n in enumerate(n_members) for i in range(n)]
         self.register_buffer("places", torch.tensor(places), persistent=False)
@@ -225,9 +226,14 @@ class SpecialistHeads(nn.Module):
         with torch.no_grad():
             self.output.copy_(_stacked(self._readers, sizes))
 
-    def trained_parameters(self) -> list[nn.Parameter]:
-        """Return what training changes: all of it, or the output weights if the stacks stay."""
-        return [self.output] if self.stacks_frozen else list(self.parameters())
+    def clear_output(self) -> None:
+        """Set the output weights to zero, so that the heads add nothing yet."""
+        with torch.no_grad():
+            self.output.zero_()
+
+    def codes_of(self, head: int) -> torch.Tensor:
+        """Return the codes of one head's labels."""
+        return self.codes[self._starts[head] : self._starts[head + 1]]
 
     def forward(self, attach: torch.Tensor, n_outputs: int) -> torch.Tensor:
         """Evaluate all heads and return what they add to the logits, shape (n, n_outputs)."""

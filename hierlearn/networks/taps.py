@@ -31,15 +31,15 @@ class Tapped(NamedTuple):
 
     Attributes
     ----------
-    logits : Tensor of shape (n, n_outputs)
-        Its outputs.
+    logits : Tensor of shape (n, n_outputs) or None
+        Its outputs; None where they were not asked for.
     attach : Tensor of shape (n, ...)
         The features at the attach point.
     own : Tensor of shape (n, n_hidden)
         What its classifier layer reads: the last hidden layer of its own stack.
     """
 
-    logits: torch.Tensor
+    logits: Any
     attach: torch.Tensor
     own: torch.Tensor
 
@@ -87,13 +87,13 @@ class TappedNetwork(nn.Module):
         layer: Any = self.module.get_submodule(self.points.classifier)
         return layer
 
-    def forward(self, x: torch.Tensor) -> Tapped:
-        """Propagate a batch and return its logits and features."""
+    def forward(self, x: torch.Tensor, with_logits: bool = True) -> Tapped:
+        """Propagate a batch and return its features, and its logits if these are needed."""
         if isinstance(self.points.attach, int):
-            return self._run_chain(x, self.points.attach)
+            return self._run_chain(x, self.points.attach, with_logits)
         return self._run_hooked(x, self.points.attach)
 
-    def _run_chain(self, x: torch.Tensor, point: int) -> Tapped:
+    def _run_chain(self, x: torch.Tensor, point: int, with_logits: bool) -> Tapped:
         layers = [layer for _, layer in chain(self.module)]
         attach = x
         for position, layer in enumerate(layers[:-1]):
@@ -102,7 +102,7 @@ class TappedNetwork(nn.Module):
             x = layer(x)
             if position + 1 == point:
                 attach = x
-        return Tapped(layers[-1](x), attach, x)
+        return Tapped(layers[-1](x) if with_logits else None, attach, x)
 
     def _run_hooked(self, x: torch.Tensor, attach: str) -> Tapped:
         found: dict[str, torch.Tensor] = {"attach": x}

@@ -28,6 +28,8 @@ def network(classifier="reinitialise", evaluate="all", members=(MEMBERS,), **set
     for clusters in members:
         plan = HeadPlan(clusters, ((5,),) * len(clusters))
         augmented.add_round(SpecialistHeads(plan, (9,)))
+    for heads in augmented.heads:
+        heads.reset_output()  # as if trained
     return augmented.double().eval()
 
 
@@ -74,6 +76,15 @@ def test_a_warm_classifier_starts_from_the_base():
     x = batch()
     assert torch.equal(augmented(x), augmented.base(x).logits)
     assert augmented.classifier.weight is not augmented.base.classifier.weight
+
+
+@pytest.mark.parametrize("evaluate", ["all", 2])
+@pytest.mark.parametrize("classifier", ["warm", "keep"])
+def test_untrained_heads_add_nothing_to_a_classifier_that_is_trained(classifier, evaluate):
+    augmented = network(classifier, evaluate, members=())
+    augmented.add_round(SpecialistHeads(HeadPlan(MEMBERS, ((5,),) * 3), (9,)))
+    x = batch()
+    torch.testing.assert_close(augmented(x), augmented.base(x).logits)
 
 
 def test_each_output_sees_its_own_stack_and_its_clusters_heads():
