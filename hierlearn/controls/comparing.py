@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._validation import num_samples
 from .comparison import Comparison, Measurement
-from .measuring import Trial, resolve_scoring
+from .measuring import Trial, check_k, resolve_scoring
 
 
 @singledispatch
@@ -79,8 +79,8 @@ def compare(
     Raises
     ------
     ValueError
-        If ``estimator`` is neither of the two, ``seeds`` no sequence, ``scoring`` unknown, or test
-        rows and labels differ in number.
+        If ``estimator`` is neither of the two, ``seeds`` no sequence or empty, ``scoring``
+        unknown, or test rows and labels differ in number.
 
     Examples
     --------
@@ -95,26 +95,22 @@ def compare(
     >>> result.verdict().splitlines()[0]
     'One seed settles nothing: measure several to have intervals.'
     """
-    if not isinstance(seeds, Iterable):
-        raise ValueError(
-            f"seeds must be a sequence of integers. Got {seeds!r} instead; give range({seeds})."
-        )
     found: list[Measurement] = []
-    for seed in seeds:
+    for seed in _checked_seeds(seeds):
         _, measurements = compare_once(
             estimator,
             X,
             y,
             X_test,
             y_test,
-            seed=int(seed),
+            seed=seed,
             scoring=scoring,
             X_val=X_val,
             y_val=y_val,
             progress=progress,
         )
         found += measurements
-    return Comparison(tuple(found), resolve_scoring(scoring, y_test).name)
+    return Comparison(tuple(found), resolve_scoring(scoring, y).name)
 
 
 def compare_once(
@@ -139,7 +135,8 @@ def compare_once(
     measurements : list of Measurement
         Every variant's.
     """
-    scorer = resolve_scoring(scoring, y_test)
+    scorer = resolve_scoring(scoring, y)
+    check_k(scorer, y)
     n_rows, n_targets = num_samples(X_test), num_samples(y_test)
     if n_rows != n_targets:
         raise ValueError(
@@ -149,6 +146,17 @@ def compare_once(
     say = progress or _quiet
     trial = Trial(X, y, X_test, y_test, X_val, y_val, seed, scorer, say)
     return run_variants(estimator, trial)
+
+
+def _checked_seeds(seeds: Any) -> list[int]:
+    if not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"seeds must be a sequence of integers. Got {seeds!r} instead; give range({seeds})."
+        )
+    checked = [int(seed) for seed in seeds]
+    if not checked:
+        raise ValueError("seeds must hold at least one integer. Got none instead; give range(3).")
+    return checked
 
 
 def _quiet(line: str) -> None:

@@ -12,6 +12,9 @@ from scipy import stats
 
 from .verdict import verdict
 
+# What is measured where no partition could be permuted.
+_SUBJECTS = ("hierarchy", "heads")
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -68,7 +71,7 @@ class Comparison:
     >>> [round(value, 3) for value in result.difference("heads", "heads, permuted")]
     [0.02, 0.02, 0.02]
     >>> print(result.verdict())
-    Worth it: heads beats base and every control.
+    Worth it over 2 seeds: heads beats base and every control.
     heads: +4.00 points of accuracy [+4.00, +4.00] over base, +4.94 % relative [+4.16, +5.71], at
     1.030 times the multiply-adds.
     Structure pays here: heads +2.00 points [+2.00, +2.00] over the same partition with labels
@@ -90,9 +93,13 @@ class Comparison:
 
     @property
     def subject(self) -> str | None:
-        """The variant in question: the first that was measured with its partition permuted, too."""
+        """The variant in question: the first that was measured with its partition permuted, too.
+
+        Where none was, it is the one called "hierarchy" or "heads", if there is one.
+        """
         known = set(self.variants)
-        return next((name for name in self.variants if f"{name}, permuted" in known), None)
+        paired = [name for name in self.variants if f"{name}, permuted" in known]
+        return next(iter(paired + [name for name in _SUBJECTS if name in known]), None)
 
     def values(self, variant: str, field: str = "score") -> NDArray[np.float64]:
         """Return one figure of a variant for every seed, shape (n_seeds,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer as get_sklearn_scorer
 
 from ..confusion import seed_estimator
@@ -42,7 +44,7 @@ class Scoring:
 
 def accuracy(estimator: Any, X: Any, y: ArrayLike) -> float:
     """Return the share of samples classified right."""
-    return float(np.mean(estimator.predict(X) == np.asarray(y)))
+    return float(np.mean(estimator.predict(X) == np.ravel(y)))
 
 
 def resolve_scoring(scoring: Any, y: Any) -> Scoring:
@@ -55,7 +57,7 @@ def resolve_scoring(scoring: Any, y: Any) -> Scoring:
         does, or a scorer. None is accuracy, and for an indicator y the mean average precision at
         50, or at the number of labels if there are fewer.
     y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
-        What will be scored.
+        What is learnt from, or scored.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def resolve_scoring(scoring: Any, y: Any) -> Scoring:
     Raises
     ------
     ValueError
-        If it is none of those, or ranks more labels than there are.
+        If it is none of those.
 
     Examples
     --------
@@ -73,30 +75,25 @@ def resolve_scoring(scoring: Any, y: Any) -> Scoring:
     ('accuracy', 'map@2')
     """
     n_labels = _n_labels(y)
-    if scoring is None and n_labels is None:
-        return Scoring("accuracy", accuracy)
     if scoring is None:
-        scoring = f"map@{min(_DEFAULT_K, n_labels or _DEFAULT_K)}"
+        if n_labels is None:
+            return Scoring("accuracy", accuracy)
+        scoring = f"map@{min(_DEFAULT_K, n_labels)}"
     scorer = _by_name(scoring) if isinstance(scoring, str) else scoring
     if not callable(scorer):
         raise ValueError(_unknown(scoring))
-    if isinstance(scorer, RankingScorer):
-        _check_k(scorer, len(np.unique(np.asarray(y))) if n_labels is None else n_labels)
     return Scoring(_name_of(scoring), scorer)
 
 
 def _n_labels(y: Any) -> int | None:
     """Return the number of labels of an indicator, None of class labels."""
-    if sparse.issparse(y) or np.ndim(y) == 2:
-        return int(y.shape[1] if hasattr(y, "shape") else np.shape(y)[1])
-    return None
+    shape = y.shape if sparse.issparse(y) else np.shape(y)
+    return int(shape[1]) if len(shape) == 2 and shape[1] > 1 else None
 
 
 def _by_name(name: str) -> Any:
-    if "@" in name:
-        return get_scorer(name)
     try:
-        return get_sklearn_scorer(name)
+        return get_scorer(name) if "@" in name else get_sklearn_scorer(name)
     except ValueError:
         raise ValueError(_unknown(name)) from None
 
@@ -109,8 +106,11 @@ def _unknown(scoring: Any) -> str:
     )
 
 
-def _check_k(scorer: RankingScorer, n_labels: int) -> None:
-    if scorer.k > n_labels:
+def check_k(scoring: Scoring, y: Any) -> None:
+    """Refuse to rank more labels than y has, before anything is fitted."""
+    scorer, n_labels = scoring.scorer, _n_labels(y)
+    n_labels = len(set(np.ravel(y).tolist())) if n_labels is None else n_labels
+    if isinstance(scorer, RankingScorer) and scorer.k > n_labels:
         raise ValueError(
             f"scoring must rank no more labels than there are, {n_labels}. Got k={scorer.k} "
             f"instead; use '{scorer.metric}@{n_labels}'."
@@ -171,7 +171,7 @@ def measure(
     -------
     Measurement
     """
-    found = scoring if isinstance(scoring, Scoring) else resolve_scoring(scoring, y)
+    scorer = scoring if isinstance(scoring, Scoring) else resolve_scoring(scoring, y)
     start = time.perf_counter()
     estimator.predict(X)
     seconds = time.perf_counter() - start
@@ -179,7 +179,7 @@ def measure(
     return Measurement(
         variant=variant,
         seed=seed,
-        score=float(found.scorer(estimator, X, y)),
+        score=float(scorer.scorer(estimator, X, y)),
         cluster_accuracy=cluster_accuracy(estimator, X, y),
         multiply_adds=cost.multiply_adds,
         parameters=cost.parameters,
@@ -238,12 +238,21 @@ class Trial:
 def seeded(estimator: Any, seed: int) -> Any:
     """Return an unfitted clone whose every ``random_state`` comes of this seed.
 
-    One that the user set is replaced: runs that share it would be no independent repetitions.
+    One that the user set is replaced: runs that share it would be no independent repetitions. A
+    base that comes fitted stays so.
     """
-    cloned = clone(estimator)
+    if isinstance(estimator.cv, str) and estimator.cv == "prefit":
+        base = estimator.base_estimator
+        if isinstance(base, BaseEstimator) and not isinstance(base, FrozenEstimator):
+            estimator = copy.copy(estimator).set_params(base_estimator=FrozenEstimator(base))
+    return seed_estimator(without_seeds(clone(estimator)), seed)
+
+
+def without_seeds(estimator: Any) -> Any:
+    """Set every ``random_state`` of an estimator to None, nested ones included."""
     states = [
         name
-        for name in cloned.get_params(deep=True)
+        for name in estimator.get_params(deep=True)
         if name == "random_state" or name.endswith("__random_state")
     ]
-    return seed_estimator(cloned.set_params(**dict.fromkeys(states)), seed)
+    return estimator.set_params(**dict.fromkeys(states))

@@ -41,7 +41,7 @@ def _(fitted: SpecialistHeadAugmenter) -> int | None:
     if not _trained_here(fitted):
         return None
     own = len(network.history_)
-    splits = own * sum(_split_shares(fitted))
+    splits = own * sum(fitted._probe_shares)
     rounds, tuning = _epochs_above(fitted)
     extra = _extra_cost(fitted)
     # The frozen base is passed forward only; fine-tuning passes everything, backward too.
@@ -54,14 +54,6 @@ def _trained_here(fitted: SpecialistHeadAugmenter) -> bool:
     """Tell whether the base is a network that was, or could have been, trained on these rows."""
     seen_none = isinstance(fitted.cv, str) and fitted.cv == "prefit"
     return not (seen_none or is_network(fitted._base()))
-
-
-def _split_shares(fitted: SpecialistHeadAugmenter) -> list[float]:
-    """Return the share of the rows that the base was trained on for each held-out part."""
-    held_out = getattr(fitted, "held_out_", None)
-    folds = () if held_out is None else held_out.folds
-    n_samples = sum(len(fold.train) + len(fold.test) for fold in folds[:1])
-    return [len(fold.train) / n_samples for fold in folds]
 
 
 def _epochs_above(fitted: SpecialistHeadAugmenter) -> tuple[list[int], int]:
@@ -201,6 +193,8 @@ def _(
     found += [*_without_heads(heads, trial), *_flat(heads, trial)]
     if heads.n_rounds:
         plans = one_head_for_all(heads, trial.X_test)
+        if plans is None:
+            trial.say(f"seed {trial.seed}: the heads are too cheap to pay for one head for all")
         found += _grown("one head for all", heads, trial, plans, evaluate="all")
     found.append(trial.measured("heads", heads, seconds))
     if heads.n_rounds and heads.evaluate != "all":

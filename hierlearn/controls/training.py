@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from ..networks.widening import widened
-from .measuring import expected_cost
+from .measuring import expected_cost, without_seeds
 
 # Forward and backward pass of training, in units of a forward pass.
 TRAINING_PASSES = 3
@@ -81,11 +81,16 @@ def last_step(estimator: Any) -> Any:
 
 
 def unfitted_base(fitted: Any) -> Any:
-    """Return a clone of the base, to be trained anew even if it came fitted."""
+    """Return a clone of the base, to be trained anew even if it came fitted.
+
+    Its seeds are the base's. One that came fitted is left without: its seed is not the run's.
+    """
     base = fitted.base_estimator_
+    if not isinstance(base, FrozenEstimator):
+        return clone(base)
     while isinstance(base, FrozenEstimator):
         base = base.estimator
-    return clone(base)
+    return without_seeds(clone(base))
 
 
 def own_epochs(estimator: Any) -> int:

@@ -97,19 +97,17 @@ def _in_short(comparison: Comparison, subject: str, controls: list[str]) -> str:
     """Return the first sentence: worth it, not worth it, or not settled."""
     if len(comparison.seeds) < 2:
         return "One seed settles nothing: measure several to have intervals."
+    over = f"over {len(comparison.seeds)} seeds"
     intervals = {name: comparison.difference(subject, name)[1:] for name in controls}
     lost = [name for name, (_, high) in intervals.items() if not high > 0]
-    open_ = [name for name, (low, _) in intervals.items() if not low > 0 and name not in lost]
+    unsettled = [name for name, (low, high) in intervals.items() if not low > 0 and high > 0]
     if lost:
         verb = "does" if len(lost) == 1 else "do"
-        return f"Not worth it here: {_listed(lost)} {verb} as well as {subject} or better."
-    if open_:
-        n_seeds = len(comparison.seeds)
-        return (
-            f"Not settled over {n_seeds} seeds: the interval of {subject} includes 0 against "
-            f"{_listed(open_)}."
-        )
-    return f"Worth it: {subject} beats {controls[0]} and every control."
+        return f"Not worth it {over}: {_listed(lost)} {verb} as well as {subject} or better."
+    if unsettled:
+        against = f"the interval of {subject} includes 0 against {_listed(unsettled)}"
+        return f"Not settled {over}: {against}."
+    return f"Worth it {over}: {subject} beats {controls[0]} and every control."
 
 
 def _listed(names: list[str]) -> str:

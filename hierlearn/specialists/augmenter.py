@@ -389,6 +389,7 @@ class SpecialistHeadAugmenter(
     ) -> tuple[HeldOutScores | None, Any]:
         """Score rows that the base has not seen; return the base, too, if it is fitted by then."""
         self.held_out_, self.confusion_ = None, None
+        self._probe_shares: tuple[float, ...] = ()
         X_val, y_val = held_out_rows
         fitted = None
         if self._is_fitted(base):
@@ -413,6 +414,9 @@ class SpecialistHeadAugmenter(
                 classes=self._columns(),
             )
         self.held_out_ = found
+        # What the splits' fits were worth, of a fit on all rows; outlives the scores in pickles.
+        n_samples = data.codes.shape[0]
+        self._probe_shares = tuple(len(fold.train) / n_samples for fold in found.folds)
         self.confusion_ = confusion_of(found, self.confusion, self.confusion_k)
         return found, fitted
 

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,9 +18,7 @@ from hierlearn import (
     TorchMLPClassifier,
 )
 from hierlearn.controls import (
-    Comparison,
     GateAlone,
-    Measurement,
     as_expensive,
     compare,
     equal_epochs,
@@ -42,17 +41,6 @@ def fitted(digits):
     X, y, *_ = digits
     base = make_pipeline(StandardScaler(), TorchMLPClassifier(**SMALL))
     return HierarchicalDecompositionClassifier(base, random_state=0).fit(X, y)
-
-
-def row(variant, seed, score, **figures):
-    defaults = {
-        "cluster_accuracy": math.nan,
-        "multiply_adds": 10.0,
-        "parameters": 10.0,
-        "fit_seconds": 1.0,
-        "predict_seconds": 1.0,
-    }
-    return Measurement(variant, seed, score, **{**defaults, **figures})
 
 
 def test_equal_epochs_counts_probe_refit_and_members_by_multiply_adds(fitted):
@@ -112,36 +100,6 @@ def test_permuted_keeps_sizes_and_moves_classes(fitted, digits):
     control = permuted(fitted, seed=3).fit(X, y)
     assert sorted(control.partition_.sizes) == sorted(fitted.partition_.sizes)
     assert not np.array_equal(control.partition_.labels, fitted.partition_.labels)
-
-
-def test_difference_is_paired_by_seed():
-    rows = [row("a", s, acc) for s, acc in enumerate([0.5, 0.6, 0.7])]
-    rows += [row("b", s, acc) for s, acc in reversed(list(enumerate([0.51, 0.61, 0.71])))]
-    mean, low, high = Comparison(tuple(rows)).difference("b", "a")
-    assert mean == pytest.approx(0.01)
-    # The gain is the same for every seed, so the interval has no width although accuracies differ.
-    assert (low, high) == pytest.approx((0.01, 0.01))
-
-
-def test_difference_by_students_t():
-    rows = [row("a", 0, 0.5), row("a", 1, 0.5), row("b", 0, 0.6), row("b", 1, 0.8)]
-    mean, low, high = Comparison(tuple(rows)).difference("b", "a")
-    # Differences 0.1 and 0.3: mean 0.2, standard error 0.1, t(0.975, 1) = 12.706.
-    assert mean == pytest.approx(0.2)
-    assert high - mean == pytest.approx(1.2706, abs=1e-4)
-    assert mean - low == pytest.approx(1.2706, abs=1e-4)
-
-
-def test_difference_of_one_seed_has_no_interval():
-    mean, low, high = Comparison((row("a", 0, 0.5), row("b", 0, 0.6))).difference("b", "a")
-    assert mean == pytest.approx(0.1)
-    assert math.isnan(low)
-    assert math.isnan(high)
-
-
-def test_unknown_variant_lists_those_there_are():
-    with pytest.raises(KeyError, match=r"one of \['a'\]. Got 'z'"):
-        Comparison((row("a", 0, 0.5),)).values("z")
 
 
 def test_compare_measures_every_variant_and_control(digits):
@@ -220,3 +178,23 @@ def test_compare_leaves_out_what_a_base_without_epochs_has_not(digits):
         "hierarchy, soft",
         "hierarchy, permuted",
     ]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_base_that_came_fitted_stays_as_it_is(digits, frozen):
+    X, y, *test = digits
+    base = TorchMLPClassifier(**SMALL, random_state=0).fit(X, y)
+    clf = HierarchicalDecompositionClassifier(
+        FrozenEstimator(base) if frozen else base, cv="prefit", mixing=0.0
+    )
+    result = compare(clf, X, y, *test, seeds=[0])
+    assert result.values("flat") == base.score(*test)
+    assert "flat, trained as long" in result.variants
+
+
+def test_ranking_may_be_what_counts(digits):
+    clf = HierarchicalDecompositionClassifier(TorchMLPClassifier(**SMALL), mixing=0.0)
+    result = compare(clf, *digits, seeds=[0], scoring="map@3")
+    assert result.scoring == "map@3"
+    assert "gate alone" in result.variants
+    assert "Whether structure pays" in result.verdict()
