@@ -24,7 +24,7 @@ from .._validation import (
     check_weights,
     fit_context,
 )
-from ..confusion import stratified_holdout
+from ..confusion import multilabel_holdout, stratified_holdout
 from ._data import BatchDataset, auto_batch_size, take_rows
 from ._forward import forward
 from ._outputs import LogitsMixin
@@ -258,18 +258,28 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     def _split(self, data: BatchDataset, seed: int) -> tuple[BatchDataset, BatchDataset | None]:
         if not self.early_stopping:
             return data, None
-        codes = data.target if data.target.ndim == 1 else np.zeros(len(data), dtype=np.int64)
-        if np.bincount(codes).max() < 2:
-            raise ValueError(
-                "early_stopping=True needs a class with two samples, to hold one out. Got classes "
-                "of one sample only; set early_stopping=False."
-            )
-        parts = stratified_holdout(codes, self.validation_fraction, random_state=seed)
+        parts = self._holdout(data.target, seed)
         train, valid = (
             BatchDataset(take_rows(data.X, rows), data.target[rows], data.weight[rows], data.dtype)
             for rows in parts
         )
         return train, valid
+
+    def _holdout(self, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        if target.ndim == 2:
+            try:
+                return multilabel_holdout(target, self.validation_fraction, random_state=seed)
+            except ValueError:
+                raise ValueError(
+                    "early_stopping=True needs a row whose labels all occur in other rows, too, to "
+                    "hold it out. Got none; set early_stopping=False."
+                ) from None
+        if np.bincount(target).max() < 2:
+            raise ValueError(
+                "early_stopping=True needs a class with two samples, to hold one out. Got classes "
+                "of one sample only; set early_stopping=False."
+            )
+        return stratified_holdout(target, self.validation_fraction, random_state=seed)
 
     def _plan(
         self, target: Any, weight: np.ndarray, device: torch.device, batch_size: int, seed: int

@@ -262,6 +262,18 @@ def test_early_stopping_needs_something_to_hold_out(small):
         small(early_stopping=True).fit(np.eye(4), ["a", "b", "c", "d"])
 
 
+def test_early_stopping_of_label_indicators_keeps_rare_labels_in_training(small, blobs):
+    X, rare = blobs[0], np.zeros((60, 3), dtype=int)
+    rare[:30, 0], rare[20:, 1], rare[:2, 2] = 1, 1, 1
+    recorder = Recorder()
+    settings = {"max_epochs": 1, "validation_fraction": 0.5, "callbacks": [recorder]}
+    small(early_stopping=True, **settings).fit(X, rare)
+    assert sum(recorder.sizes) == 30
+    message = "early_stopping=True needs a row whose labels all occur in other rows"
+    with pytest.raises(ValueError, match=message):
+        small(early_stopping=True).fit(np.eye(4), np.eye(4, dtype=int))
+
+
 # -- warm start ------------------------------------------------------------------------------------
 
 
