@@ -16,7 +16,7 @@ from .._validation import draw_seeds
 from ..cost import Cost
 from ..networks import HeadPlan
 from ..networks.augmenting import is_network
-from ..partition import LabelPartition, TrainingRows, permute_classes
+from ..partition import LabelPartition, permute_classes
 from ..specialists import BaseShape, SpecialistHeadAugmenter, head_widths
 from ..specialists.input import check_input
 from ..specialists.plan import members_of
@@ -108,12 +108,12 @@ def regrown(
     grown = copy.copy(fitted).set_params(n_rounds=len(plans), **params)
     grown.partitions_, grown.plans_ = tuple(partitions), tuple(plans)
     held_out = getattr(fitted, "held_out_", None)
-    grown.route_frequencies_ = tuple(grown._frequencies(part, held_out) for part in partitions)
-    grown._n_labels_seen = grown._labels_seen(None if held_out is None else held_out.scores)
-    rows = check_input(grown, grown._tagged(grown._base()), X, y, None)
+    scores = (None,) if held_out is None else (held_out.scores, held_out.sample_weight)
+    grown._route(*scores)
+    targets = check_input(grown, grown._tagged(grown._base()), X, y, None)
     # As SpecialistHeadAugmenter.fit draws them.
     seeds = draw_seeds(grown.random_state, 4 + 2 * max(len(plans), 1)).tolist()
-    grown._train(TrainingRows(rows[0], rows[1], rows[4]), seeds[5::2], seeds[1])
+    grown._train(targets, seeds[5::2], seeds[1])
     return grown
 
 
@@ -167,7 +167,7 @@ def one_head_for_all(
         One partition and one plan; None where the heads are too cheap to pay for it.
     """
     opened, n_labels = fitted._opened, len(fitted.classes_)
-    shape = BaseShape(opened.multiply_adds()[0], opened.n_own, opened.attach_shape, False)
+    shape = BaseShape(opened.multiply_adds(), opened.n_own, opened.attach_shape, False)
     together = LabelPartition(fitted.classes_, np.zeros(n_labels, dtype=np.int64))
     one, maps = np.ones(1), fitted.plans_[0].maps
     ratio = fitted.cost_report(X).ratio

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from sklearn.pipeline import Pipeline
 from torch import nn
 
@@ -92,10 +93,10 @@ class OpenBase:
             X = self.prefix.transform(X)
         return self.classifier._check_X(X)
 
-    def multiply_adds(self) -> tuple[int, int]:
-        """Return the multiply-adds of the whole network, and of its classifier layer alone."""
+    def multiply_adds(self) -> int:
+        """Return the multiply-adds of the network for one sample."""
         counts = layer_multiply_adds(self.tapped.module, self.classifier._input_shape)
-        return sum(counts.values()), self.n_own * self.tapped.classifier.out_features
+        return sum(counts.values())
 
 
 def open_base(fitted: Any, attach_at: str | None = None) -> OpenBase:
@@ -366,6 +367,12 @@ def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.nd
     return _batched(network, base, rows, features)
 
 
+def base_posteriors(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
+    """Return the posteriors by which samples are routed, shape (n_samples, n_outputs)."""
+    logits = _batched(network, base, rows, lambda x: network.base(x).logits)
+    return expit(logits) if network.multilabel else softmax(logits, axis=1)
+
+
 def _batched(network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any) -> np.ndarray:
     device = resolve_device(base.classifier.device, fitted=True)
     network = network.to(device).eval()
@@ -405,6 +412,7 @@ def labels_seen(
     posteriors: np.ndarray,
     members: Sequence[Sequence[Sequence[int]]],
     evaluate: str | int | float,
+    weight: np.ndarray | None = None,
 ) -> float:
     """Return how many labels lie in the clusters that a sample visits in any round, on average.
 
@@ -416,6 +424,8 @@ def labels_seen(
         Codes of the labels of each cluster, for every round.
     evaluate : {"all"}, int or float
         See :func:`visited_clusters`.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Weights of the samples.
     """
     known = torch.as_tensor(np.asarray(posteriors))
     seen = torch.zeros(known.shape, dtype=torch.bool)
@@ -423,4 +433,4 @@ def labels_seen(
         visits = visited_clusters(known, clusters, evaluate)
         for cluster, codes in enumerate(clusters):
             seen[:, list(codes)] |= visits[:, cluster, None]
-    return float(seen.sum(dim=1).double().mean())
+    return float(np.average(seen.sum(dim=1).numpy(), weights=weight))

@@ -16,42 +16,40 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import check_rows
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
-from ..confusion import HeldOutScores, fit_with_weight, held_out_scores, seed_estimator
-from ..cost import LayerRow, estimator_cost, network_rows
-from ..networks import HeadPlan, TorchClassifier, TorchMLPClassifier
+from ..cost import LayerRow, estimator_cost
+from ..networks import TorchClassifier, TorchMLPClassifier
 from ..networks._outputs import LogitsMixin
 from ..networks.augmenting import (
     HeadTraining,
-    OpenBase,
     augment,
     augmented_logits,
+    base_posteriors,
     fine_tune,
     head_features,
     is_network,
-    labels_seen,
     open_base,
-    visit_frequencies,
 )
-from ..partition import (
-    PARTITIONERS,
-    LabelPartition,
-    TrainingRows,
-    confusion_of,
-    extend_by_confusion,
+from ..partition import PARTITIONERS, LabelPartition, TrainingRows, extend_by_confusion
+from .allocation import ALLOCATIONS
+from .evidence import Evidence, gather_evidence
+from .input import (
+    Targets,
+    check_base,
+    check_held_out,
+    check_input,
+    check_outputs,
+    without_freezer,
 )
-from .allocation import ALLOCATIONS, BaseShape, capacity_shares, head_widths
-from .input import as_fitted_base, check_base, check_held_out, check_input, check_outputs
-from .plan import check_attach_shape, check_sizes, members_of
-from .report import AugmentationReport, augmentation_report, head_rows
+from .plan import HeadSettings, check_sizes, plan_heads
+from .report import AugmentationReport, augmentation_report, cost_rows
 from .rounds import MIN_CLASSES_TO_GROUP, given_partitions, learn_partitions
+from .routing import Routing, expected_routing
 
 _CONFUSIONS = {"hard", "soft", "top_k", "co_detection"}
 _FINE_TUNING_LR = 0.1
@@ -169,8 +167,9 @@ class SpecialistHeadAugmenter(
         The augmented network; shares the base's layers unless ``fine_tune``.
     history_ : list of list of dict
         One record an epoch, for every round and for fine-tuning.
-    route_frequencies_ : tuple of ndarray of shape (n_clusters,)
-        Share of the held-out samples for which each head is evaluated, for every round.
+    route_frequencies_ : tuple of ndarray of shape (n_clusters,), or None
+        Share of the held-out samples for which each head is evaluated, for every round. None where
+        no held-out scores are known, as after rerouting a model that was loaded.
     class_counts_ : ndarray of shape (n_classes,)
         Training samples of each class, by weight.
     n_features_in_ : int
@@ -336,21 +335,16 @@ class SpecialistHeadAugmenter(
         """
         base = self._base()
         check_base(base)
-        rows = check_input(self, self._tagged(base), X, y, sample_weight)
-        X, target, self.classes_, self.multilabel_, weight = rows
-        held_out_rows = check_held_out(
-            self, self._tagged(base), X_val, y_val, self.classes_, self.multilabel_
-        )
-        data = TrainingRows(X, target, weight)
-        self.class_counts_ = self._class_counts(data)
+        targets = check_input(self, self._tagged(base), X, y, sample_weight)
+        held_out_rows = check_held_out(self, self._tagged(base), X_val, y_val, targets)
+        self.classes_, self.multilabel_ = targets.classes, targets.multilabel
+        self.class_counts_ = targets.counts
         seeds = draw_seeds(self.random_state, 4 + 2 * max(self.n_rounds, 1)).tolist()
 
-        held_out, fitted = self._score_held_out(base, data, held_out_rows, seeds[0])
-        self.base_estimator_ = self._fit_base(base, data, seeds[0]) if fitted is None else fitted
-        self._learn_partitions(held_out, data, seeds[4::2])
-        self._opened = self._open()
-        self._plan_heads(held_out)
-        self._train(data, seeds[5::2], seeds[1])
+        evidence = self._gather(base, targets, held_out_rows, seeds[0])
+        self._learn_partitions(evidence, targets.rows, seeds[4::2])
+        self._plan_heads(evidence)
+        self._train(targets, seeds[5::2], seeds[1])
         return self
 
     # -- stages of fit -------------------------------------------------------------------------
@@ -362,19 +356,28 @@ class SpecialistHeadAugmenter(
         """Return what says which X the base accepts; a bare network takes rows of any shape."""
         return TorchClassifier(type(base)) if is_network(base) else base
 
-    def _is_fitted(self, base: Any) -> bool:
-        prefit = isinstance(self.cv, str) and self.cv == "prefit"
-        return prefit or isinstance(base, FrozenEstimator) or is_network(base)
-
-    def _class_counts(self, data: TrainingRows) -> NDArray[np.float64]:
-        weight = np.ones(data.codes.shape[0]) if data.weight is None else data.weight
-        if self.multilabel_:
-            return np.ravel(weight @ data.codes)
-        return np.bincount(data.codes, weight, len(self.classes_)).astype(np.float64)
-
-    def _labels(self, data: TrainingRows) -> Any:
-        """Return y as it was given to ``fit``."""
-        return data.codes if self.multilabel_ else self.classes_[data.codes]
+    def _gather(
+        self, base: Any, targets: Targets, held_out_rows: tuple[Any, Any], seed: int
+    ) -> Evidence:
+        """Set the fitted base, its held-out scores and their confusion."""
+        self._say("base network and held-out scores")
+        evidence = gather_evidence(
+            base,
+            targets,
+            held_out_rows,
+            needed=self._needs_evidence(),
+            cv=self.cv,
+            confusion=self.confusion,
+            confusion_k=self.confusion_k,
+            n_jobs=self.n_jobs,
+            seed=seed,
+        )
+        self.base_estimator_ = evidence.base
+        self.held_out_, self.confusion_ = evidence.held_out, evidence.confusion
+        self._probe_shares = evidence.probe_shares
+        self._opened = open_base(without_freezer(evidence.base), self.attach_at)
+        check_outputs(self._opened.tapped.classifier.out_features, len(self.classes_))
+        return evidence
 
     def _needs_evidence(self) -> bool:
         """Tell whether anything is to be learnt from held-out scores."""
@@ -384,73 +387,26 @@ class SpecialistHeadAugmenter(
         decided = self.evaluate != "all" or self.allocation == "difficulty"
         return self.n_rounds > 0 and (learnt or decided or self.gamma is not None)
 
-    def _score_held_out(
-        self, base: Any, data: TrainingRows, held_out_rows: tuple[Any, Any], seed: int
-    ) -> tuple[HeldOutScores | None, Any]:
-        """Score rows that the base has not seen; return the base, too, if it is fitted by then."""
-        self.held_out_, self.confusion_ = None, None
-        self._probe_shares: tuple[float, ...] = ()
-        X_val, y_val = held_out_rows
-        fitted = None
-        if self._is_fitted(base):
-            fitted = as_fitted_base(base, data.X, self.classes_, self.multilabel_)
-        elif X_val is not None:
-            fitted = self._fit_base(base, data, seed)
-        if not self._needs_evidence():
-            return None, fitted
-        self._say("held-out scores")
-        if X_val is not None:
-            found = held_out_scores(fitted, X_val, y_val, cv="prefit", classes=self._columns())
-        else:
-            self._check_rows_are_unseen(fitted)
-            found = held_out_scores(
-                base if fitted is None else fitted,
-                data.X,
-                self._labels(data),
-                cv=self.cv,
-                sample_weight=data.weight,
-                n_jobs=self.n_jobs,
-                random_state=seed,
-                classes=self._columns(),
-            )
-        self.held_out_ = found
-        # What the splits' fits were worth, of a fit on all rows; outlives the scores in pickles.
-        n_samples = data.codes.shape[0]
-        self._probe_shares = tuple(len(fold.train) / n_samples for fold in found.folds)
-        self.confusion_ = confusion_of(found, self.confusion, self.confusion_k)
-        return found, fitted
-
-    def _columns(self) -> NDArray[Any] | None:
-        return None if self.multilabel_ else self.classes_
-
-    def _check_rows_are_unseen(self, fitted: Any) -> None:
-        """Refuse to measure confusions of a fitted base on rows that it may have learnt."""
-        if fitted is not None and not (isinstance(self.cv, str) and self.cv == "prefit"):
-            raise ValueError(
-                "A base_estimator that comes fitted needs rows it has not seen, to measure its "
-                "confusions on. Got none instead; pass X_val and y_val to fit, or cv='prefit' if "
-                "it has seen none of X."
-            )
-
-    def _fit_base(self, base: Any, data: TrainingRows, seed: int) -> Any:
-        self._say("base network")
-        estimator = seed_estimator(clone(base), seed)
-        return fit_with_weight(estimator, data.X, self._labels(data), data.weight)
-
     def _learn_partitions(
-        self, held_out: HeldOutScores | None, data: TrainingRows, seeds: Sequence[int]
+        self, evidence: Evidence, rows: TrainingRows, seeds: Sequence[int]
     ) -> None:
         """Set the partition of every round, overlap included."""
         self._say("partition")
         self.partitioner_, primary = learn_partitions(
-            self.partitioner, self.n_rounds, self.confusion_, held_out, data, self.classes_, seeds
+            self.partitioner,
+            self.n_rounds,
+            evidence.confusion,
+            evidence.held_out,
+            rows,
+            self.classes_,
+            seeds,
         )
-        self.partitions_ = primary
         if self.gamma is not None:
-            self.partitions_ = tuple(
-                extend_by_confusion(partition, self.confusion_, gamma=self.gamma)
+            primary = tuple(
+                extend_by_confusion(partition, evidence.confusion, gamma=self.gamma)
                 for partition in primary
             )
+        self.partitions_ = primary
 
     @property
     def partition_(self) -> LabelPartition:
@@ -460,63 +416,38 @@ class SpecialistHeadAugmenter(
             raise AttributeError("There is no partition with n_rounds=0.")
         return self.partitions_[0]
 
-    def _open(self) -> OpenBase:
-        fitted = self.base_estimator_
-        while isinstance(fitted, FrozenEstimator):
-            fitted = fitted.estimator
-        opened = open_base(fitted, self.attach_at)
-        check_outputs(opened.tapped.classifier.out_features, len(self.classes_))
-        return opened
-
-    def _plan_heads(self, held_out: HeldOutScores | None) -> None:
+    def _plan_heads(self, evidence: Evidence) -> None:
         """Set the widths of every head, by allocation and budget, before any is trained."""
-        self.route_frequencies_ = tuple(
-            self._frequencies(partition, held_out) for partition in self.partitions_
+        settings = HeadSettings(
+            sizes=check_sizes(self.head_sizes, "head_sizes"),
+            maps=check_sizes(self.head_maps, "head_maps"),
+            allocation=self.allocation,
+            budget=self.budget,
+            reads_own_stack=self.classifier != "keep" and self._evaluated() != "all",
         )
-        self._n_labels_seen = self._labels_seen(None if held_out is None else held_out.scores)
-        self.plans_ = tuple(
-            self._plan(partition, frequencies)
-            for partition, frequencies in zip(
-                self.partitions_, self.route_frequencies_, strict=True
-            )
+        self._route(evidence.posteriors, evidence.weight)
+        self.plans_ = plan_heads(
+            self.partitions_,
+            self.route_frequencies_ or (),
+            self._opened,
+            settings,
+            self.class_counts_,
+            self.confusion_,
         )
 
-    def _labels_seen(self, posteriors: NDArray[Any] | None) -> float:
-        """Return how many labels lie in the clusters evaluated for a sample, on average."""
-        if self.evaluate == "all" or posteriors is None:
-            return float(len(self.classes_))
-        members = [members_of(partition) for partition in self.partitions_]
-        return labels_seen(posteriors, members, self.evaluate)
+    def _route(
+        self,
+        posteriors: NDArray[np.float64] | None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Set how often each head is evaluated; unknown where there are no posteriors."""
+        self._routing = expected_routing(self.partitions_, self.evaluate, posteriors, weight)
+        self.route_frequencies_ = None if self._routing is None else self._routing.frequencies
 
-    def _frequencies(
-        self, partition: LabelPartition, held_out: HeldOutScores | None
-    ) -> NDArray[np.float64]:
-        if self.evaluate == "all" or held_out is None:
-            return np.ones(partition.n_clusters)
-        members = members_of(partition)
-        return visit_frequencies(held_out.scores, members, self.evaluate, held_out.sample_weight)
-
-    def _plan(self, partition: LabelPartition, frequencies: NDArray[np.float64]) -> HeadPlan:
-        opened, members = self._opened, members_of(partition)
-        maps = check_sizes(self.head_maps, "head_maps")
-        shape = BaseShape(
-            multiply_adds=opened.multiply_adds()[0],
-            n_own=opened.n_own,
-            attach_shape=check_attach_shape(opened.attach_shape, maps),
-            retrains_classifier=self.classifier != "keep" and self.evaluate != "all",
-        )
-        shares = capacity_shares(self.allocation, partition, self.class_counts_, self.confusion_)
-        sizes = None if self.head_sizes is None else check_sizes(self.head_sizes, "head_sizes")
-        budget = None if self.budget is None else 1 + (self.budget - 1) / self.n_rounds
-        n_members = [len(codes) for codes in members]
-        widths = head_widths(sizes, n_members, shares, frequencies, shape, budget, maps)
-        return HeadPlan(members, widths, maps)
-
-    def _train(self, data: TrainingRows, seeds: Sequence[int], tuning_seed: int) -> None:
+    def _train(self, targets: Targets, seeds: Sequence[int], tuning_seed: int) -> None:
         """Train the heads round by round, then everything if asked to."""
-        n_heads = sum(plan.n_heads for plan in self.plans_)
-        self._say(f"{n_heads} heads")
-        opened = self._opened
+        self._say(f"{sum(plan.n_heads for plan in self.plans_)} heads")
+        opened, data = self._opened, targets.rows
         rows = opened.rows(data.X)
         weight = opened.classifier._weights(
             data.codes, self.classes_, self.multilabel_, data.weight
@@ -542,7 +473,7 @@ class SpecialistHeadAugmenter(
             weight_decay=network.weight_decay if decay is None else decay,
             dropout=self.head_dropout,
             classifier=self.classifier,
-            evaluate=self.evaluate,
+            evaluate=self._evaluated(),
             base_dropout=self.base_dropout,
             verbose=max(int(self.verbose) - 1, 0),
         )
@@ -554,6 +485,10 @@ class SpecialistHeadAugmenter(
             max_epochs=how.max_epochs if epochs is None else epochs,
             lr=how.lr * _FINE_TUNING_LR if lr is None else lr,
         )
+
+    def _evaluated(self) -> str | int | float:
+        """Return ``evaluate``; without heads the whole classifier layer is all there is."""
+        return self.evaluate if self.n_rounds else "all"
 
     def _say(self, stage: str) -> None:
         if self.verbose:
@@ -602,12 +537,12 @@ class SpecialistHeadAugmenter(
         copied.evaluate = evaluate
         copied._validate_params()
         copied.network_ = copy.copy(self.network_)
-        copied.network_.evaluate = evaluate
+        copied.network_.evaluate = copied._evaluated()
         held_out = getattr(self, "held_out_", None)
-        copied.route_frequencies_ = tuple(
-            copied._frequencies(partition, held_out) for partition in self.partitions_
-        )
-        copied._n_labels_seen = copied._labels_seen(None if held_out is None else held_out.scores)
+        if held_out is None:
+            copied._route(None)
+        else:
+            copied._route(held_out.scores, held_out.sample_weight)
         return copied
 
     def cost_report(self, X: Any = None) -> AugmentationReport:
@@ -625,45 +560,34 @@ class SpecialistHeadAugmenter(
             Multiply-adds and parameters; print it.
         """
         check_is_fitted(self)
-        frequencies, n_seen = self._routing(X)
         return augmentation_report(
             estimator_cost(self._opened.classifier),
+            self._opened,
             self.plans_,
-            frequencies,
-            self._opened.attach_shape,
-            self._opened.n_own,
-            n_seen,
+            self._routing_of(X),
             self.classifier,
-            self.evaluate,
+            self._evaluated(),
         )
 
-    def _routing(self, X: Any) -> tuple[tuple[NDArray[np.float64], ...], float]:
-        """Return how often each head is evaluated, and how many labels that concerns."""
-        if X is None:
-            return self.route_frequencies_, self._n_labels_seen
-        posteriors = self._opened.classifier.predict_proba(self._check_X(X))
-        frequencies = tuple(
-            visit_frequencies(posteriors, members_of(partition), self.evaluate)
-            for partition in self.partitions_
-        )
-        return frequencies, self._labels_seen(posteriors)
+    def _routing_of(self, X: Any) -> Routing:
+        """Return how often each head is evaluated: for these rows, or those held out."""
+        if X is not None:
+            posteriors = base_posteriors(self.network_, self._opened, self._check_X(X))
+            routing = expected_routing(self.partitions_, self.evaluate, posteriors)
+        else:
+            routing = self._routing
+        if routing is None:
+            raise ValueError(
+                "X must be given to count routing by: of an augmenter that was rerouted after it "
+                "was loaded no held-out rows are known. Got None instead; pass some rows."
+            )
+        return routing
 
     def _cost_rows(self) -> list[LayerRow]:
         """Return the rows of :func:`hierlearn.cost.layer_table`."""
-        opened, tapped = self._opened, self._opened.tapped
-        shape = opened.classifier._input_shape
-        rows = list(network_rows(tapped.module, shape, section="base"))
-        size = tapped.classifier.weight.element_size()
-        if self.classifier != "keep" and self.evaluate != "all":
-            n_outputs, seen = len(self.classes_), self._n_labels_seen
-            price = (opened.n_own * n_outputs, (opened.n_own + 1) * n_outputs, size * n_outputs)
-            own = LayerRow("classifier", "output", "Linear", (n_outputs,), *price)
-            rows.append(replace(own, share=seen / n_outputs))
-        rounds = zip(self.plans_, self.route_frequencies_, strict=True)
-        for number, (plan, shares) in enumerate(rounds, start=1):
-            prefix = f"round {number} / " if len(self.plans_) > 1 else ""
-            rows += head_rows(plan, opened.attach_shape, shares, size, prefix)
-        return rows
+        return cost_rows(
+            self._opened, self.plans_, self._routing_of(None), self.classifier, self._evaluated()
+        )
 
     # -- the rest of the contract --------------------------------------------------------------
 

@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 
 from .._input import check_no_gaps, check_rows
 from .._validation import check_any_weight, check_two_classes, check_weights, num_samples
 from ..networks._target import encode_target
 from ..networks.augmenting import fitted_classifier, is_network
+from ..partition import TrainingRows
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Training rows and what their targets mean.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        X, class codes or label indicator, and weights.
+    classes : ndarray of shape (n_classes,)
+        Class labels; label indices of an indicator.
+    multilabel : bool
+        Whether the codes are a label indicator.
+    """
+
+    rows: TrainingRows
+    classes: NDArray[Any]
+    multilabel: bool
+
+    @property
+    def y(self) -> Any:
+        """The targets as they were given."""
+        return self.rows.codes if self.multilabel else self.classes[self.rows.codes]
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """Training samples of each class, by weight, shape (n_classes,)."""
+        codes, weight = self.rows.codes, self.rows.weight
+        weight = np.ones(codes.shape[0]) if weight is None else weight
+        if self.multilabel:
+            return np.ravel(weight @ codes)
+        return np.bincount(codes, weight, len(self.classes)).astype(np.float64)
+
+
+def without_freezer(estimator: Any) -> Any:
+    """Return what a FrozenEstimator holds, any other estimator as it is."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
 
 
 def last_step(estimator: Any) -> Any:
@@ -47,16 +90,13 @@ def check_base(base: Any) -> None:
 
 def check_input(
     estimator: Any, base: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
-) -> tuple[Any, Any, NDArray[Any], bool, NDArray[np.float64] | None]:
+) -> Targets:
     """Validate the training rows; record the features on the estimator.
 
-    Returns
-    -------
-    X : array or csr matrix of shape (n_samples, ...)
-    target : ndarray of shape (n_samples,), or indicator of shape (n_samples, n_labels)
-    classes : ndarray of shape (n_classes,)
-    multilabel : bool
-    weight : ndarray of shape (n_samples,) or None
+    Raises
+    ------
+    ValueError
+        If X, y or the weights are malformed, there is one class only, or a label never occurs.
     """
     if y is None:
         raise ValueError(
@@ -74,11 +114,11 @@ def check_input(
         _check_labels_occur(counted @ target)
     else:
         check_two_classes(classes[np.unique(target[counted > 0])])
-    return X, target, classes, multilabel, weight
+    return Targets(TrainingRows(X, target, weight), classes, multilabel)
 
 
 def check_held_out(
-    estimator: Any, base: Any, X_val: Any, y_val: Any, classes: NDArray[Any], multilabel: bool
+    estimator: Any, base: Any, X_val: Any, y_val: Any, targets: Targets
 ) -> tuple[Any, Any]:
     """Validate the rows that the caller holds out; None where there are none.
 
@@ -94,6 +134,7 @@ def check_held_out(
         raise ValueError(
             f"X_val and y_val must be given together. Got no {missing} instead; pass both or none."
         )
+    classes, multilabel = targets.classes, targets.multilabel
     X_val = check_rows(estimator, base, X_val)
     target, known, of_labels = _target(y_val)
     _check_same_length(X_val, target, "X_val and y_val")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cost import Cost, LayerRow
+from ..cost import Cost, LayerRow, network_rows
 from ..networks import HeadPlan
+from ..networks.augmenting import OpenBase
+from .routing import Routing
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,9 @@ class AugmentationReport:
 
 def augmentation_report(
     flat: Cost,
+    base: OpenBase,
     plans: Sequence[HeadPlan],
-    frequencies: Sequence[NDArray[np.float64]],
-    attach_shape: Sequence[int],
-    n_own: int,
-    n_labels_seen: float,
+    routing: Routing,
     classifier: str,
     evaluate: str | int | float,
 ) -> AugmentationReport:
@@ -72,16 +72,12 @@ def augmentation_report(
     ----------
     flat : Cost
         Of the base.
+    base : OpenBase
+        What the heads stand on.
     plans : sequence of HeadPlan
         The heads of each round.
-    frequencies : sequence of ndarray of shape (n_heads,)
-        Share of the samples for which each head is evaluated.
-    attach_shape : sequence of int
-        Shape of the features that the heads read.
-    n_own : int
-        Units in the base's last hidden layer.
-    n_labels_seen : float
-        Labels in evaluated clusters of a sample, on average.
+    routing : Routing
+        How often each head is evaluated.
     classifier : {"reinitialise", "warm", "keep"}
         Anything but ``"keep"`` has a classifier layer of its own, read for the labels seen. Where
         all are, the base's own classifier layer is not needed.
@@ -92,23 +88,49 @@ def augmentation_report(
     -------
     AugmentationReport
     """
+    shape = base.attach_shape
     heads = tuple(
-        tuple(
-            Cost(price, size)
-            for price, size in zip(
-                plan.multiply_adds(attach_shape), plan.parameters(attach_shape), strict=True
-            )
-        )
-        for plan in plans
+        tuple(map(Cost, plan.multiply_adds(shape), plan.parameters(shape))) for plan in plans
     )
     total = flat
-    for costs, shares in zip(heads, frequencies, strict=True):
+    for costs, shares in zip(heads, routing.frequencies, strict=True):
         for cost, share in zip(costs, shares, strict=True):
             total = total + cost.scaled(float(share))
-    if classifier != "keep" and evaluate != "all":
-        n_outputs = 1 + max((max(codes) for plan in plans for codes in plan.members), default=-1)
-        total = total + Cost(n_own * n_labels_seen, (n_own + 1) * n_outputs)
-    return AugmentationReport(flat, total, heads, tuple(frequencies), evaluate)
+    if _reads_own_stack(classifier, evaluate):
+        n_outputs, n_own = base.tapped.classifier.out_features, base.n_own
+        total = total + Cost(n_own * routing.n_labels_seen, (n_own + 1) * n_outputs)
+    return AugmentationReport(flat, total, heads, routing.frequencies, evaluate)
+
+
+def _reads_own_stack(classifier: str, evaluate: str | int | float) -> bool:
+    """Tell whether there is a second classifier layer, read beside the base's own."""
+    return classifier != "keep" and evaluate != "all"
+
+
+def cost_rows(
+    base: OpenBase,
+    plans: Sequence[HeadPlan],
+    routing: Routing,
+    classifier: str,
+    evaluate: str | int | float,
+) -> list[LayerRow]:
+    """Price an augmented network layer by layer, see :func:`hierlearn.cost.layer_table`.
+
+    Parameters and total are those of :func:`augmentation_report`.
+    """
+    module = base.tapped.module
+    rows = list(network_rows(module, base.classifier._input_shape, section="base"))
+    size = base.tapped.classifier.weight.element_size()
+    if _reads_own_stack(classifier, evaluate):
+        n_outputs = base.tapped.classifier.out_features
+        price = (base.n_own * n_outputs, (base.n_own + 1) * n_outputs, size * n_outputs)
+        share = routing.n_labels_seen / n_outputs
+        rows.append(LayerRow("classifier", "output", "Linear", (n_outputs,), *price, share))
+    rounds = zip(plans, routing.frequencies, strict=True)
+    for number, (plan, shares) in enumerate(rounds, start=1):
+        prefix = f"round {number} / " if len(plans) > 1 else ""
+        rows += head_rows(plan, base.attach_shape, shares, size, prefix)
+    return rows
 
 
 def head_rows(

@@ -258,6 +258,12 @@ def test_no_round_retrains_the_classifier_alone(base, train, test):
     assert clf.score(*test) > 0.8
 
 
+def test_without_heads_it_does_not_matter_which_are_evaluated(base, train, test):
+    some, every = (on_frozen(base, n_rounds=0, evaluate=given).fit(*train) for given in (1, "all"))
+    np.testing.assert_array_equal(some.decision_function(test[0]), every.decision_function(test[0]))
+    assert some.cost_report().total == every.cost_report().total
+
+
 def test_keeping_the_classifier_without_heads_is_the_base(base, train, test):
     clf = on_frozen(base, n_rounds=0, classifier="keep").fit(*train)
     np.testing.assert_array_equal(clf.decision_function(test[0]), base.decision_function(test[0]))
@@ -282,6 +288,15 @@ def test_rerouting_trains_nothing_and_leaves_the_original(base, train, test):
     np.testing.assert_array_equal(clf.decision_function(test[0]), before)
     np.testing.assert_array_equal(everything.rerouted(1).decision_function(test[0]), before)
     assert clf.rerouted(1).cost_report().ratio == clf.cost_report().ratio
+
+
+def test_routing_of_a_loaded_model_needs_rows_once_it_is_rerouted(base, train, test):
+    clf = on_frozen(base, evaluate=1).fit(*train, X_val=test[0], y_val=test[1])
+    loaded = pickle.loads(pickle.dumps(clf)).rerouted(2)
+    assert loaded.route_frequencies_ is None
+    with pytest.raises(ValueError, match="X must be given to count routing by"):
+        loaded.cost_report()
+    assert loaded.cost_report(test[0]).ratio == clf.rerouted(2).cost_report().ratio
 
 
 def test_features_of_heads_not_evaluated_are_zero(base, train, test):
