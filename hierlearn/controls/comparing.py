@@ -70,8 +70,9 @@ def compare(
         Variants of an augmenter: ``"base"`` (the network that the heads stand on), ``"base,
         classifier retrained"``, ``"base, fine-tuned"`` (with ``fine_tune=True``), ``"base, trained
         as long"``, ``"base, as expensive"``, ``"one head for all"`` (labels, always evaluated, at
-        the heads' cost), ``"heads"`` (as configured), ``"heads, all evaluated"`` (unless they are)
-        and ``"heads, permuted"`` (the same heads, each for other labels).
+        the heads' cost), ``"heads"`` (as configured), ``"heads, all evaluated"`` (unless they are;
+        only with ``classifier="keep"``, as any other layer is trained for the routing) and
+        ``"heads, permuted"`` (the same heads, each for other labels).
 
         Those that make no sense for the base are left out. Costs of heads are those expected under
         the routing of the test rows.

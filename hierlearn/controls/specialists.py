@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import draw_seeds
 from ..cost import Cost
@@ -81,6 +82,8 @@ def regrown(
     y: Any,
     partitions: Sequence[LabelPartition] = (),
     plans: Sequence[HeadPlan] = (),
+    *,
+    sample_weight: ArrayLike | None = None,
     **params: Any,
 ) -> SpecialistHeadAugmenter:
     """Train other heads on the base of a fitted augmenter; all else is as it was.
@@ -97,6 +100,8 @@ def regrown(
         Of every round. Without any, the classifier layer alone is trained.
     plans : sequence of HeadPlan, default=()
         Labels and widths of the heads of every round.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        The weights that it was fitted with.
     **params
         Parameters of the augmenter that are to change.
 
@@ -104,13 +109,18 @@ def regrown(
     -------
     SpecialistHeadAugmenter
         With the same seeds: on its own partitions and plans it is the fitted augmenter once more.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`SpecialistHeadAugmenter.fit`.
     """
     grown = copy.copy(fitted).set_params(n_rounds=len(plans), **params)
     grown.partitions_, grown.plans_ = tuple(partitions), tuple(plans)
     held_out = getattr(fitted, "held_out_", None)
     scores = (None,) if held_out is None else (held_out.scores, held_out.sample_weight)
     grown._route(*scores)
-    targets = check_input(grown, grown._tagged(grown._base()), X, y, None)
+    targets = check_input(grown, grown._tagged(grown._base()), X, y, sample_weight)
     # As SpecialistHeadAugmenter.fit draws them.
     seeds = draw_seeds(grown.random_state, 4 + 2 * max(len(plans), 1)).tolist()
     grown._train(targets, seeds[5::2], seeds[1])
@@ -197,7 +207,8 @@ def _(
             trial.say(f"seed {trial.seed}: the heads are too cheap to pay for one head for all")
         found += _grown("one head for all", heads, trial, plans, evaluate="all")
     found.append(trial.measured("heads", heads, seconds))
-    if heads.n_rounds and heads.evaluate != "all":
+    # Any other classifier layer was trained for the heads' routing: it knows no other.
+    if heads.n_rounds and heads.evaluate != "all" and heads.classifier == "keep":
         found.append(trial.measured("heads, all evaluated", heads.rerouted("all"), seconds))
     if any(len(codes) < len(heads.classes_) for plan in heads.plans_ for codes in plan.members):
         plans = permuted_plans(heads, trial.seed)
