@@ -73,9 +73,9 @@ class Comparison:
     >>> print(result.verdict())
     Worth it over 2 seeds: heads beats base and every control.
     heads: +4.00 points of accuracy [+4.00, +4.00] over base, +4.94 % relative [+4.16, +5.71], at
-    1.030 times the multiply-adds.
+      1.030 times the multiply-adds.
     Structure pays here: heads +2.00 points [+2.00, +2.00] over the same partition with labels
-    permuted.
+      permuted.
     """
 
     measurements: tuple[Measurement, ...]
@@ -185,10 +185,10 @@ class Comparison:
         Returns
         -------
         str
-            A sentence a line: whether it is worth it at all, the gain over the first variant, then
-            for each control whether the gain is more than what the control explains. An interval
-            that includes zero settles nothing, nor does one seed. Empty if no variant was measured
-            with its partition permuted, too.
+            A sentence a line, broken at 100 characters: whether it is worth it at all, the gain
+            over the first variant, then for each control whether the gain is more than what the
+            control explains; where there is no gain, the difference alone. An interval that
+            includes zero settles nothing, nor does one seed. Empty if there is no :attr:`subject`.
         """
         return verdict(self)
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .comparison import Comparison
+
+
+# Longest line, and how many controls the first sentence names.
+_WIDTH = 100
+_MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,26 @@ def verdict(comparison: Comparison) -> str:
         for name in comparison.variants
         if name in (base, f"{subject}, permuted", *_OTHERS) or name.startswith(f"{base}, ")
     ]
-    lines = [_in_short(comparison, subject, controls), _gain(comparison, subject, base)]
+    gained = not comparison.difference(subject, base)[0] <= 0
+    opening = f"{subject}:" if gained else f"There is no gain to explain: {subject}"
+    over_base = f"{opening} {_over_base(comparison, subject, base)}."
+    sentences = [_in_short(comparison, subject, controls), over_base]
     by_question = {_question_of(name): name for name in controls}
     for key, question in _QUESTIONS.items():
         if key in by_question:
-            lines.append(_answer(comparison, subject, by_question[key], question))
-    return "\n".join(lines)
+            sentences.append(_answer(comparison, subject, by_question[key], question, gained))
+    return "\n".join(map(_wrapped, sentences))
+
+
+def _wrapped(sentence: str) -> str:
+    """Break a sentence into lines; all but the first are indented."""
+    return textwrap.fill(
+        sentence,
+        _WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _question_of(variant: str) -> str:
@@ -111,34 +131,40 @@ def _in_short(comparison: Comparison, subject: str, controls: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    quoted = [f"'{name}'" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    listed = [f"'{name}'" for name in names[:_MAX_LISTED]]
+    if len(names) > _MAX_LISTED:
+        listed.append(f"{len(names) - _MAX_LISTED} more")
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
-def _gain(comparison: Comparison, subject: str, base: str) -> str:
-    """Return what is gained over the base, and at what price."""
+def _over_base(comparison: Comparison, subject: str, base: str) -> str:
+    """Return what is gained over the base, or lost, and at what price."""
     points = _points(comparison.difference(subject, base), f"points of {comparison.scoring}")
     mean, low, high = (100 * value for value in comparison.relative(subject))
     relative = "" if math.isnan(mean) else f", {mean:+.2f} % relative"
     relative += "" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]"
     ratio = comparison.cost_ratio(subject)
     price = "" if math.isnan(ratio) else f", at {ratio:.3f} times the multiply-adds"
-    return f"{subject}: {points} over {base}{relative}{price}."
+    return f"{points} over {base}{relative}{price}"
 
 
-def _answer(comparison: Comparison, subject: str, control: str, question: _Question) -> str:
-    """Return the sentence about one control."""
+def _answer(
+    comparison: Comparison, subject: str, control: str, question: _Question, gained: bool
+) -> str:
+    """Return the sentence about one control; without a gain, the difference and no conclusion."""
     difference = comparison.difference(subject, control)
     _, low, high = difference
     against = f"{subject} {_points(difference)} over {question.control}"
     if math.isnan(low):
-        return f"{question.unsettled}: {against}, one seed."
-    if low > 0:
-        return f"{question.yes}: {against}."
-    if high <= 0:
-        return f"{question.no}: {against}."
-    n_seeds = len(comparison.seeds)
-    return f"{question.unsettled}: {against}; the interval includes 0 over {n_seeds} seeds."
+        answer, doubt = question.unsettled, ", one seed"
+    elif low > 0:
+        answer, doubt = question.yes, ""
+    elif high <= 0:
+        answer, doubt = question.no, ""
+    else:
+        answer = question.unsettled
+        doubt = f"; the interval includes 0 over {len(comparison.seeds)} seeds"
+    return f"{answer}: {against}{doubt}." if gained else f"{against}{doubt}."
 
 
 def _points(difference: tuple[float, float, float], unit: str = "points") -> str:

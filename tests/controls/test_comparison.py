@@ -126,6 +126,11 @@ def shifted(*points):
     return [score + point / 100 for score, point in zip(BASE, points, strict=True)]
 
 
+def sentences(result):
+    """The verdict's sentences, with broken lines joined."""
+    return result.verdict().replace("\n  ", " ").splitlines()
+
+
 def test_verdict_where_structure_pays():
     result = measured(
         base=BASE,
@@ -135,7 +140,7 @@ def test_verdict_where_structure_pays():
         heads=shifted(2.0, 2.1, 1.9),
         heads__permuted=shifted(0.8, 0.9, 0.7),
     )
-    lines = result.verdict().splitlines()
+    lines = sentences(result)
     assert lines[0] == "Worth it over 3 seeds: heads beats base and every control."
     assert lines[1].startswith("heads: +2.00 points of map@50 [+1.75, +2.25] over base, +3.92 %")
     assert lines[1].endswith("at 1.030 times the multiply-adds.")
@@ -157,7 +162,7 @@ def test_verdict_where_structure_does_not_pay():
         heads=shifted(2.0, 2.1, 1.9),
         heads__permuted=shifted(2.5, 2.6, 2.5),
     )
-    lines = result.verdict().splitlines()
+    lines = sentences(result)
     assert lines[0] == (
         "Not worth it over 3 seeds: 'base, trained as long' and 'heads, permuted' do as well as "
         "heads or better."
@@ -170,12 +175,56 @@ def test_verdict_where_nothing_is_settled():
     result = measured(
         base=BASE, heads=shifted(2.0, 2.1, 1.9), heads__permuted=shifted(1.0, 3.0, 1.5)
     )
-    lines = result.verdict().splitlines()
+    lines = sentences(result)
     assert lines[0] == (
         "Not settled over 3 seeds: the interval of heads includes 0 against 'heads, permuted'."
     )
     assert lines[2].startswith("Whether structure pays is not settled: heads +0.17 points [-2.")
     assert lines[2].endswith("the interval includes 0 over 3 seeds.")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("points", [(-0.5, -0.6, -0.7), (-2, 1, -0.8)], ids=["settled", "not"])
+def test_verdict_where_there_is_a_loss_calls_it_none_a_gain(points, seeds):
+    scores = {
+        "base": BASE,
+        "base__trained_as_long": shifted(-1.0, 2.0, 1.0),
+        "base__as_expensive": shifted(3.0, 3.0, 3.0),
+        "heads": shifted(*points),
+        "heads__permuted": shifted(-5.0, -5.2, -5.1),
+    }
+    result = measured(**{name: values[:seeds] for name, values in scores.items()})
+    lines = sentences(result)
+    assert lines[1].startswith("There is no gain to explain: heads -")
+    assert "points of map@50" in lines[1]
+    assert "1.030 times the multiply-adds" in lines[1]
+    assert lines[2].startswith("heads +")
+    assert lines[2].endswith(
+        "over the same partition with labels permuted" + (", one seed." if seeds == 1 else ".")
+    )
+    assert lines[3].startswith("heads ")
+    assert "over the base trained as long" in lines[3]
+    assert lines[4].startswith("heads -")
+    assert "gain" not in " ".join(lines[2:])
+    assert "pay" not in result.verdict()
+
+
+def test_verdict_names_three_controls_at_most_and_breaks_its_lines():
+    names = ["base__fine_tuned", "base__trained_as_long", "base__as_expensive", "one_head_for_all"]
+    better = {name: shifted(3.0, 3.2, 3.1) for name in names}
+    for n_better, listed in {
+        1: "'base, fine tuned' does",
+        3: "'base, fine tuned', 'base, trained as long' and 'base, as expensive' do",
+        4: "'base, fine tuned', 'base, trained as long', 'base, as expensive' and 1 more do",
+    }.items():
+        controls = dict(list(better.items())[:n_better])
+        result = measured(base=BASE, **controls, heads=shifted(1, 1.1, 1), heads__permuted=BASE)
+        assert sentences(result)[0] == (
+            f"Not worth it over 3 seeds: {listed} as well as heads or better."
+        )
+        lines = result.verdict().splitlines()
+        assert max(map(len, lines)) <= 100
+        assert len(lines) > len(sentences(result))
 
 
 def test_verdict_where_partitions_make_no_difference_at_all():
@@ -186,7 +235,7 @@ def test_verdict_where_partitions_make_no_difference_at_all():
 
 
 def test_verdict_of_one_seed_settles_nothing():
-    lines = measured(base=[0.5], heads=[0.6], heads__permuted=[0.4]).verdict().splitlines()
+    lines = sentences(measured(base=[0.5], heads=[0.6], heads__permuted=[0.4]))
     assert lines[0] == "One seed settles nothing: measure several to have intervals."
     assert lines[1] == (
         "heads: +10.00 points of map@50 over base, +20.00 % relative, at 1.030 times the "
