@@ -110,7 +110,9 @@ def check_k(scoring: Scoring, y: Any) -> None:
     """Refuse to rank more labels than y has, before anything is fitted."""
     scorer, n_labels = scoring.scorer, _n_labels(y)
     n_labels = len(set(np.ravel(y).tolist())) if n_labels is None else n_labels
-    if isinstance(scorer, RankingScorer) and scorer.k > n_labels:
+    if not isinstance(scorer, RankingScorer) or scorer.ranks_samples:
+        return
+    if scorer.k > n_labels:
         raise ValueError(
             f"scoring must rank no more labels than there are, {n_labels}. Got k={scorer.k} "
             f"instead; use '{scorer.metric}@{n_labels}'."

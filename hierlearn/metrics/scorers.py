@@ -95,10 +95,25 @@ class RankingScorer:
         scores = _responses(estimator, X, self.response_method)
         if not sparse.issparse(y_true) and np.ndim(y_true) == 1:
             y_true, scores = _known_codes(np.asarray(y_true), estimator.classes_, scores)
+        self._check_k(scores)
         params: dict[str, Any] = {} if self.average is None else {"average": self.average}
         if sample_weight is not None:
             params["sample_weight"] = sample_weight
         return float(_METRICS[self.metric](y_true, scores, self.k, **params))
+
+    @property
+    def ranks_samples(self) -> bool:
+        """Whether k counts samples, which each label ranks, instead of labels."""
+        return self.metric == "map" and self.average == "labels"
+
+    def _check_k(self, scores: Any) -> None:
+        """Say what to put for ``scoring``: searches show no more than this message."""
+        n_labels = scores.shape[1] if np.ndim(scores) == 2 else self.k
+        if self.k > n_labels and not self.ranks_samples:
+            raise ValueError(
+                f"scoring must rank no more labels than there are, {n_labels}. Got "
+                f"'{self.metric}@{self.k}' instead; use get_scorer('{self.metric}@{n_labels}')."
+            )
 
 
 def get_scorer(
@@ -125,10 +140,16 @@ def get_scorer(
     ValueError
         If the name is not one of these metrics, "@" and a positive integer.
 
+    Notes
+    -----
+    scikit-learn's searches look names up in a list of their own: hand them the scorer, not its
+    name. An error in scoring, such as k beyond the number of labels, they turn into NaN and a
+    warning that holds its message; with ``error_score="raise"`` they raise it.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.model_selection import GridSearchCV, cross_val_score
     >>> from sklearn.naive_bayes import GaussianNB
     >>> from hierlearn.metrics import get_scorer
     >>> get_scorer("map@3")
@@ -136,6 +157,10 @@ def get_scorer(
     >>> X, y = load_digits(return_X_y=True)
     >>> cross_val_score(GaussianNB(), X, y, scoring=get_scorer("map@3"), cv=3).round(2)
     array([0.89, 0.87, 0.86])
+    >>> grid = {"var_smoothing": [1e-9, 1e-2]}
+    >>> search = GridSearchCV(GaussianNB(), grid, scoring=get_scorer("map@3"), cv=3).fit(X, y)
+    >>> search.best_params_
+    {'var_smoothing': 0.01}
     """
     metric, _, k = name.partition("@") if isinstance(name, str) else ("", "", "")
     if metric not in _METRICS or not (k.isascii() and k.isdigit()):

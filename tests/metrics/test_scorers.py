@@ -192,6 +192,22 @@ def test_bad_scorer_is_refused_at_once(params, message):
         RankingScorer(*params)
 
 
+BEYOND = r"labels than there are, 6. Got 'map@7' instead; use get_scorer\('map@6'\)"
+
+
 def test_k_beyond_the_labels_is_said_when_scoring(network):
-    with pytest.raises(ValueError, match="k must be an integer from 1 to the number of labels, 6"):
+    with pytest.raises(ValueError, match=BEYOND):
         get_scorer("map@7")(network, X, Y)
+
+
+def test_k_beyond_the_labels_is_said_by_cross_validation():
+    with pytest.warns(UserWarning, match=BEYOND):
+        scores = cross_val_score(MLP, X, Y, scoring=get_scorer("map@7"), cv=3)
+    assert np.isnan(scores).all()
+
+
+def test_k_counts_samples_where_labels_rank_them(network):
+    scorer = get_scorer("map@7", average="labels")
+    assert scorer.ranks_samples
+    wanted = average_precision_at_k(Y, network.predict_proba(X), 7, average="labels")
+    assert scorer(network, X, Y) == pytest.approx(wanted)
