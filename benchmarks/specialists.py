@@ -62,7 +62,7 @@ def base_of(name: str) -> TorchClassifier:
     params, epochs, decay = {
         "bibtex": ({"dropout": 0.5, "input_dropout": 0.3}, 45, 0.1),
         "delicious": ({"dropout": 0.3}, 45, 0.01),
-        "cifar-100-multilabel": ({"dropout": 0.3}, 20, 0.01),
+        "cifar-100-multilabel": ({"width": 256, "dropout": 0.2}, 16, 0.01),
     }[name]
     return TorchClassifier(
         perceptron, module_params=params, max_epochs=epochs, weight_decay=decay, **shared
@@ -145,7 +145,7 @@ def candidates(name: str) -> dict[str, dict[str, Any]]:
 
 def augmenter(base: Any, name: str, **params: Any) -> SpecialistHeadAugmenter:
     """Return an augmenter with the settings that all rows share."""
-    epochs = {"cifar-100": 6, "delicious": 9}.get(name, 15)
+    epochs = {"bibtex": 15, "delicious": 9}.get(name, 6)
     return SpecialistHeadAugmenter(base, head_epochs=epochs, head_lr=4e-3, random_state=0, **params)
 
 
@@ -179,8 +179,12 @@ def questions(name: str, design: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def choose(problem: Problem, scoring: Any) -> tuple[str, list[dict]]:
-    """Compare the designs on validation rows of two splits; return the best within the budget."""
-    found = [row for seed in range(2) for row in _on_validation(problem, seed, scoring)]
+    """Compare the designs on validation rows; return the best within the budget.
+
+    The smaller sets are split twice, for few validation rows say little.
+    """
+    n_splits = 2 if problem.X.shape[0] < 20_000 else 1
+    found = [row for seed in range(n_splits) for row in _on_validation(problem, seed, scoring)]
     records = []
     for label in dict.fromkeys(row["design"] for row in found):
         own = [row for row in found if row["design"] == label]
@@ -188,6 +192,8 @@ def choose(problem: Problem, scoring: Any) -> tuple[str, list[dict]]:
         records.append({"design": label, "gain": gain, "ratio": ratio})
         print(f"  {label:<34} {100 * gain:+6.2f} % at {ratio:.3f}x", flush=True)
     affordable = [row for row in records if row["ratio"] <= BUDGET]
+    if not affordable:
+        raise SystemExit(f"No design stays within {BUDGET} times the multiply-adds.")
     best = max(affordable, key=lambda row: row["gain"])["design"]
     print(f"chosen on validation rows: {best}\n", flush=True)
     return best, records
@@ -274,6 +280,12 @@ def run(problem: Problem, seed: int, design: dict[str, Any], ask: bool) -> list[
     return found
 
 
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write what was measured."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
 def main() -> None:
     """Parse the command line, choose, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -289,6 +301,8 @@ def main() -> None:
 
     problem = load(args.dataset, args.data)
     scoring = resolve_scoring(None, problem.y)
+    kind = "curve" if args.curve else "heads"
+    path = Path(args.json or RESULTS / f"specialists-{args.dataset}-{kind}.json")
     record: dict[str, Any] = {"dataset": args.dataset}
     if args.curve:
         record["curve"] = curve(problem, Rows.of(problem, args.first_seed), scoring)
@@ -298,14 +312,15 @@ def main() -> None:
             chosen, compared = choose(problem, scoring)
         design = candidates(args.dataset)[chosen]
         seeds = range(args.first_seed, args.first_seed + args.seeds)
-        found = [m for seed in seeds for m in run(problem, seed, design, args.questions)]
-        result = Comparison(tuple(found), scoring.name)
+        record |= {"design": chosen, "compared": compared}
+        found: list[Measurement] = []
+        for seed in seeds:
+            found += run(problem, seed, design, args.questions)
+            result = Comparison(tuple(found), scoring.name)
+            write(path, record | {"runs": result.to_records()})  # so far, in case of a long run
         print(f"\n{args.dataset}, {args.seeds} seeds, {chosen}\n\n{result}")
-        record |= {"design": chosen, "compared": compared, "runs": result.to_records()}
-    kind = "curve" if args.curve else "heads"
-    path = Path(args.json or RESULTS / f"specialists-{args.dataset}-{kind}.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        record["runs"] = result.to_records()
+    write(path, record)
     print(f"written to {path}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import validate_data
 
@@ -61,3 +62,16 @@ def check_no_gaps(y: NDArray[Any]) -> NDArray[Any]:
             f"{missing.sum()} of {missing.size} missing instead; leave those samples out."
         )
     return y
+
+
+def unfrozen(estimator: Any) -> Any:
+    """Return what a FrozenEstimator holds, any other estimator as it is."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a Pipeline, out of whatever Pipelines and freezers it lies in."""
+    estimator = unfrozen(estimator)
+    return last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator

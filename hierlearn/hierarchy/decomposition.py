@@ -20,7 +20,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from .._input import check_rows
+from .._input import check_rows, unfrozen
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
 from ..confusion import (
     HeldOutScores,
@@ -38,7 +38,7 @@ from ..partition import (
     extend_by_confusion,
     learn_partition,
 )
-from .family import FamilyPlan, branches_from, fit_family, unfrozen
+from .family import FamilyPlan, branches_from, fit_family
 from .input import (
     check_prefit,
     check_settings,

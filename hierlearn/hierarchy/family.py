@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._input import last_step, unfrozen
 from .._validation import draw_seeds, safe_indexing
 from ..confusion import align_columns, class_scores, fit_with_weight, seed_estimator
 from ..partition import LabelPartition, TrainingRows
@@ -182,18 +182,9 @@ def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:
     return [partition.members(cluster) for cluster in range(partition.n_clusters)]
 
 
-def unfrozen(estimator: Any) -> Any:
-    """Return what a FrozenEstimator holds: the members grown from it are trained, it is not."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator
-
-
 def branches_from(estimator: Any) -> bool:
     """Tell whether a classifier is a network, or a Pipeline ending in one, that can branch."""
-    estimator = unfrozen(estimator)
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    return bool(getattr(last, "_branchable", False))
+    return bool(getattr(last_step(estimator), "_branchable", False))
 
 
 def fit_family(

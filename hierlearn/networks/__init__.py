@@ -7,7 +7,8 @@ from ._forward import forward
 from .augmented import AugmentedNetwork, visited_clusters
 from .branch import BranchClassifier
 from .classifier import TorchClassifier
-from .heads import HeadPlan, SpecialistHeads, maps_multiply_adds, stack_multiply_adds
+from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
+from .heads import SpecialistHeads
 from .mlp import TorchMLPClassifier, mlp
 from .split import chain, copy_head, layer_multiply_adds, split_network, split_point
 from .taps import TappedNetwork, TapPoints, tap_points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ class AugmentedNetwork(nn.Module):
     def add_round(self, heads: SpecialistHeads) -> None:
         """Add the heads of a further partition; those there are keep their stacks from now on."""
         for earlier in self.heads:
-            earlier.stacks_frozen = True
+            earlier.freeze_stacks()
             if self._mode == "reinitialise":
                 earlier.reset_output()
         if self.classifier is not None and self._mode == "reinitialise" and len(self.rounds):
@@ -154,8 +155,9 @@ class AugmentedNetwork(nn.Module):
                 places.append((rows * self.n_outputs + codes).ravel())
                 parts.append(part.ravel().to(logits.dtype))
         start = logits if self.classifier is None else logits.masked_fill(seen, 0.0)
-        if not parts:
-            return start
+        if not parts:  # nothing to learn from, but a loss to differentiate
+            trained = [p for p in self.parameters() if p.requires_grad]
+            return start + sum(p.sum() for p in trained) * 0
         added = start.flatten().index_add(0, torch.cat(places), torch.cat(parts))
         return added.reshape(logits.shape)
 
@@ -215,12 +217,12 @@ def visited_clusters(
     [[True, True], [True, False]]
     """
     shape = (len(posteriors), len(members))
-    if evaluate == "all" or (isinstance(evaluate, int) and evaluate >= len(members)):
+    if evaluate == "all" or (isinstance(evaluate, Integral) and evaluate >= len(members)):
         return torch.ones(shape, dtype=torch.bool, device=posteriors.device)
     mass = posteriors.new_zeros(shape)
     for cluster, codes in enumerate(members):
         mass[:, cluster] = posteriors[:, list(codes)].sum(dim=1)
-    if isinstance(evaluate, int):
+    if isinstance(evaluate, Integral):
         visits = torch.zeros(shape, dtype=torch.bool, device=posteriors.device)
-        return visits.scatter_(1, mass.topk(evaluate, dim=1).indices, True)
+        return visits.scatter_(1, mass.topk(int(evaluate), dim=1).indices, True)
     return mass >= float(evaluate)

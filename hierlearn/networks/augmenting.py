@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit, softmax
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from torch import nn
 
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
+from ._forward import forward
 from ._runtime import isolated, resolve_device, threads
 from ._skorch import train_network
 from ._target import drop_zero_weights
 from .augmented import AugmentedNetwork, dropout_layers, visited_clusters
 from .classifier import TorchClassifier
-from .heads import HeadPlan, SpecialistHeads
-from .split import layer_multiply_adds
+from .head_plan import HeadPlan
+from .heads import SpecialistHeads
+from .pricing import network_cost
 from .taps import TappedNetwork, tap_points
 
 # Features of the frozen base up to this size are computed once and kept in memory; larger ones are
@@ -93,10 +96,15 @@ class OpenBase:
             X = self.prefix.transform(X)
         return self.classifier._check_X(X)
 
-    def multiply_adds(self) -> int:
+    def posteriors(self, X: Any) -> np.ndarray:
+        """Return the network's class or label posteriors for raw rows."""
+        network = self.classifier
+        logits = forward(self.tapped.module, self.rows(X), network.device, network.n_jobs)
+        return expit(logits) if network.multilabel_ else softmax(logits, axis=1)
+
+    def multiply_adds(self) -> float:
         """Return the multiply-adds of the network for one sample."""
-        counts = layer_multiply_adds(self.tapped.module, self.classifier._input_shape)
-        return sum(counts.values())
+        return network_cost(self.tapped.module, self.classifier._input_shape)[0]
 
 
 def open_base(fitted: Any, attach_at: str | None = None) -> OpenBase:
@@ -118,24 +126,53 @@ def open_base(fitted: Any, attach_at: str | None = None) -> OpenBase:
     ValueError
         If there is no such layer, or the network has no classifier layer.
     """
-    is_pipeline = isinstance(fitted, Pipeline)
-    classifier = fitted[-1] if is_pipeline else fitted
-    prefix = fitted[:-1] if is_pipeline and len(fitted) > 1 else None
+    prefix, classifier = _opened_pipeline(fitted)
     shape = classifier._input_shape
     module = classifier.module_
+    _check_runs(module, shape)
     tapped = TappedNetwork(module, tap_points(module, shape, attach_at))
-    like = tapped.classifier.weight
-    was_training = module.training
     with torch.no_grad():
-        row = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
-        seen = tapped.eval()(row)
-    module.train(was_training)
+        seen = copy.deepcopy(tapped).eval()(_row(module, shape))
     if seen.own.ndim != 2:
         raise ValueError(
             "The network's classifier layer must read one vector a sample. Got features of shape "
             f"{tuple(seen.own.shape[1:])} instead; pool or flatten them in front of it."
         )
     return OpenBase(prefix, classifier, tapped, tuple(seen.attach.shape[1:]), seen.own.shape[1])
+
+
+def _row(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return one row of zeros, of the network's type and on its device."""
+    like = next(module.parameters(), torch.zeros(0))
+    return torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
+
+
+def _check_runs(module: nn.Module, shape: tuple[int, ...]) -> None:
+    """Refuse a network that does not take the rows of X, in one line."""
+    try:
+        with torch.no_grad():
+            output = copy.deepcopy(module).eval()(_row(module, shape))
+        found = type(output).__name__
+    except Exception as error:
+        output, found = None, f"{type(error).__name__} ({str(error).strip().splitlines()[0]})"
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(
+            f"base_estimator must turn rows of shape {shape}, those of X, in floating point, into "
+            f"a tensor of logits. Got {found} instead; give the X it was trained on."
+        )
+
+
+def _opened_pipeline(fitted: Any) -> tuple[Pipeline | None, BaseTorchClassifier]:
+    """Return the transformers in front of a network, and the network, out of any freezers."""
+    steps: list[tuple[str, Any]] = []
+    while True:
+        if isinstance(fitted, FrozenEstimator):
+            fitted = fitted.estimator
+        elif isinstance(fitted, Pipeline):
+            steps += [(f"{len(steps)}-{name}", step) for name, step in fitted.steps[:-1]]
+            fitted = fitted.steps[-1][1]
+        else:
+            return (Pipeline(steps) if steps else None), fitted
 
 
 def is_network(estimator: Any) -> bool:
@@ -151,7 +188,7 @@ def fitted_classifier(
     Parameters
     ----------
     module : torch.nn.Module
-        Maps a batch to logits, one for each class; shared, not copied.
+        Maps a batch to logits, one for each class; copied, so that its mode and device stay.
     classes : ndarray of shape (n_classes,)
         What its outputs stand for, in order.
     multilabel : bool
@@ -165,7 +202,7 @@ def fitted_classifier(
         Ready to predict.
     """
     classifier = TorchClassifier(type(module))
-    classifier.module_ = module.eval()
+    classifier.module_ = copy.deepcopy(module).eval()
     classifier.classes_ = np.asarray(classes)
     classifier.multilabel_ = multilabel
     classifier.n_features_in_ = int(input_shape[0])
@@ -277,11 +314,14 @@ def augment(
         with isolated(int(seed), device, classifier.n_jobs):
             if plan is not None:
                 network.add_round(SpecialistHeads(plan, base.attach_shape, how.dropout))
+            if network.classifier is None and plan is None:
+                continue  # all is kept, there is nothing to train
             trained = _FromFeatures(network) if cached else network
-            if any(parameter.requires_grad for parameter in trained.parameters()):
+            try:
                 histories.append(_train(trained, base, inputs, target, weight, how, seed))
-    network.eval()
-    return network, histories
+            finally:
+                network.eval()  # the base, too, whose dropout was on
+    return network.eval(), histories
 
 
 def _feature_bytes(base: OpenBase, n_samples: int) -> int:
@@ -305,10 +345,10 @@ def fine_tune(
     Parameters and returns are those of :func:`augment`.
     """
     rows, target, weight = drop_zero_weights(rows, target, weight)
-    tuned = copy.deepcopy(network)
+    tuned = copy.deepcopy(network).requires_grad_(True)
     tuned.fine_tuned = True
     for heads in tuned.heads:
-        heads.stacks_frozen = False
+        heads.freeze_stacks(False)
     with isolated(int(seed), resolve_device(base.classifier.device), base.classifier.n_jobs):
         history = _train(tuned, base, rows, target, weight, how, seed)
     tuned.eval()
@@ -406,31 +446,3 @@ def visit_frequencies(
     """
     visits = visited_clusters(torch.as_tensor(np.asarray(posteriors)), members, evaluate)
     return np.average(visits.numpy(), axis=0, weights=weight)
-
-
-def labels_seen(
-    posteriors: np.ndarray,
-    members: Sequence[Sequence[Sequence[int]]],
-    evaluate: str | int | float,
-    weight: np.ndarray | None = None,
-) -> float:
-    """Return how many labels lie in the clusters that a sample visits in any round, on average.
-
-    Parameters
-    ----------
-    posteriors : ndarray of shape (n_samples, n_labels)
-        The base's class or label posteriors.
-    members : sequence of sequences of sequences of int
-        Codes of the labels of each cluster, for every round.
-    evaluate : {"all"}, int or float
-        See :func:`visited_clusters`.
-    weight : ndarray of shape (n_samples,) or None, default=None
-        Weights of the samples.
-    """
-    known = torch.as_tensor(np.asarray(posteriors))
-    seen = torch.zeros(known.shape, dtype=torch.bool)
-    for clusters in members:
-        visits = visited_clusters(known, clusters, evaluate)
-        for cluster, codes in enumerate(clusters):
-            seen[:, list(codes)] |= visits[:, cluster, None]
-    return float(np.average(seen.sum(dim=1).numpy(), weights=weight))

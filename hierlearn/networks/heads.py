@@ -5,169 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-# Group-specific maps are 3 x 3 convolutions, each followed by pooling of 2 while there is room.
-_KERNEL = 3
-_POOL = 2
-
-
-@dataclass(frozen=True)
-class HeadLayer:
-    """What one layer of a head costs a sample; the fields are those of a network's layer."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    multiply_adds: int
-    parameters: int
-
-
-@dataclass(frozen=True)
-class HeadPlan:
-    """The shape of one head for every cluster.
-
-    Parameters
-    ----------
-    members : tuple of tuple of int
-        Codes of the labels that each head is wired to.
-    widths : tuple of tuple of int
-        Units of each head's fully connected layers; all heads have as many layers, or none.
-    maps : tuple of int, default=()
-        Convolutional maps of each head in front of those layers, the same for all heads.
-
-    Examples
-    --------
-    >>> plan = HeadPlan(members=((0, 1), (2,)), widths=((8, 4), (6, 3)))
-    >>> plan.n_heads, plan.multiply_adds((10,))
-    (2, (120, 81))
-    """
-
-    members: tuple[tuple[int, ...], ...]
-    widths: tuple[tuple[int, ...], ...]
-    maps: tuple[int, ...] = ()
-
-    @property
-    def n_heads(self) -> int:
-        """Number of heads."""
-        return len(self.members)
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether the heads have no hidden layer: their output weights read the features."""
-        return not self.widths[0]
-
-    @property
-    def features(self) -> tuple[int, ...]:
-        """Units in each head's last layer; its outputs where it has no hidden layer."""
-        if self.is_linear:
-            return tuple(len(codes) for codes in self.members)
-        return tuple(widths[-1] for widths in self.widths)
-
-    def multiply_adds(self, attach_shape: Sequence[int]) -> tuple[int, ...]:
-        """Return what each head costs for one sample, its output weights included.
-
-        Parameters
-        ----------
-        attach_shape : sequence of int
-            Shape of the features that the heads read, without the batch dimension.
-        """
-        maps, n_inputs = maps_multiply_adds(self.maps, attach_shape)
-        return tuple(
-            maps + stack_multiply_adds(n_inputs, widths, len(codes))
-            for widths, codes in zip(self.widths, self.members, strict=True)
-        )
-
-    def layers(self, attach_shape: Sequence[int], head: int) -> list[HeadLayer]:
-        """Return what each layer of one head costs, from the first maps to its output weights."""
-        found: list[HeadLayer] = []
-        shape = tuple(attach_shape)
-        for number, n_maps in enumerate(self.maps, start=1):
-            price, _ = maps_multiply_adds((n_maps,), shape)
-            size = (_KERNEL**2 * shape[0] + 1) * n_maps
-            shape = (n_maps, *_pooled(*shape[1:]))
-            found.append(HeadLayer(f"maps{number}", "Conv2d", shape, price, size))
-        n_inputs = math.prod(shape)
-        for number, width in enumerate(self.widths[head], start=1):
-            price = n_inputs * width
-            found.append(HeadLayer(f"hidden{number}", "Linear", (width,), price, price + width))
-            n_inputs = width
-        n_labels = len(self.members[head])
-        price = n_inputs * n_labels
-        return [*found, HeadLayer("output", "Linear", (n_labels,), price, price)]
-
-    def parameters(self, attach_shape: Sequence[int]) -> tuple[int, ...]:
-        """Return how many weights and biases each head has, its output weights included."""
-        _, n_inputs = maps_multiply_adds(self.maps, attach_shape)
-        channels = (attach_shape[0], *self.maps)
-        maps = sum((_KERNEL**2 * a + 1) * b for a, b in _pairs(channels))
-        return tuple(
-            maps + stack_multiply_adds(n_inputs, widths, len(codes)) + sum(widths)
-            for widths, codes in zip(self.widths, self.members, strict=True)
-        )
-
-
-def _pairs(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    return list(itertools.pairwise(sizes))
-
-
-def stack_multiply_adds(n_inputs: int, widths: Sequence[int], n_outputs: int) -> int:
-    """Count the multiply-adds of a stack of fully connected layers.
-
-    Examples
-    --------
-    >>> stack_multiply_adds(10, (8, 4), 2)
-    120
-    """
-    return sum(a * b for a, b in _pairs((n_inputs, *widths, n_outputs)))
-
-
-def maps_multiply_adds(maps: Sequence[int], attach_shape: Sequence[int]) -> tuple[int, int]:
-    """Count the multiply-adds of one head's maps, and the values they hand on.
-
-    Parameters
-    ----------
-    maps : sequence of int
-        Numbers of maps.
-    attach_shape : sequence of int
-        ``(channels, height, width)`` where there are maps, else any shape.
-
-    Returns
-    -------
-    multiply_adds, n_values : int
-
-    Examples
-    --------
-    >>> maps_multiply_adds((4,), (3, 8, 8))
-    (6912, 64)
-    >>> maps_multiply_adds((), (3, 8, 8))
-    (0, 192)
-    """
-    if not maps:
-        return 0, math.prod(attach_shape)
-    channels, height, width = attach_shape
-    total = 0
-    for n_maps in maps:
-        total += _KERNEL**2 * channels * n_maps * height * width
-        channels, (height, width) = n_maps, _pooled(height, width)
-    return total, channels * height * width
-
-
-def _pooled(height: int, width: int) -> tuple[int, int]:
-    return (height // _POOL, width // _POOL) if min(height, width) >= _POOL else (height, width)
+from .head_plan import KERNEL, POOL, HeadPlan, maps_multiply_adds
 
 
 class SpecialistHeads(nn.Module):
     """The heads of one partition: stacks over shared features, each wired to its own labels.
 
-    The weights of all heads lie in one tensor a layer, so that a layer of all heads is one batched
-    product (one grouped convolution for maps). Where heads differ in width, the tensors are as wide
-    as the widest; the surplus is zero, and stays so, for its gradient is zero.
+    The weights of many heads lie in one tensor a layer, so that a layer of all of them is one
+    batched product (one grouped convolution for maps). Heads of like size make up a group; within
+    a group the tensors are as wide as the widest, less than twice the narrowest, and the surplus is
+    zero, and stays so, for its gradient is zero. Linear heads read the same features, and are one
+    matrix without surplus.
 
     Parameters
     ----------
@@ -185,77 +39,166 @@ class SpecialistHeads(nn.Module):
     """
 
     codes: torch.Tensor
-    places: torch.Tensor
 
     def __init__(self, plan: HeadPlan, attach_shape: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
         self.plan = plan
-        self.attach_shape = tuple(attach_shape)
-        self.dropout = dropout
-        # Set once these heads are trained and further ones are added: their stacks then stay.
-        self.stacks_frozen = False
-        channels = (self.attach_shape[0], *plan.maps)
-        self.maps = nn.ModuleList(
-            nn.Conv2d(
-                a if first else a * plan.n_heads,
-                b * plan.n_heads,
-                _KERNEL,
-                padding=_KERNEL // 2,
-                groups=1 if first else plan.n_heads,
-            )
-            for first, (a, b) in zip(
-                [True] + [False] * len(plan.maps), _pairs(channels), strict=False
-            )
+        together = _alike(plan)
+        self.groups = nn.ModuleList(
+            _group(plan.of(heads), tuple(attach_shape), dropout) for heads in together
         )
-        _, n_inputs = maps_multiply_adds(plan.maps, self.attach_shape)
-        before = [(n_inputs,) * plan.n_heads, *zip(*plan.widths, strict=True)]
-        n_members = tuple(len(codes) for codes in plan.members)
-        self.weights = nn.ParameterList(_stacked(a, b) for a, b in itertools.pairwise(before))
-        self.biases = nn.ParameterList(_stacked_bias(a, b) for a, b in itertools.pairwise(before))
-        self._readers = before[-1]
-        self.output = _stacked(self._readers, n_members)
-        self.register_buffer("codes", torch.tensor(sum(plan.members, ())), persistent=False)
-        self._starts = [0, *itertools.accumulate(n_members)]
-        width = max(n_members)
-        places = [c * width + i for c, n in enumerate(n_members) for i in range(n)]
-        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self._homes = {
+            head: (number, place)
+            for number, heads in enumerate(together)
+            for place, head in enumerate(heads)
+        }
+        order = [code for heads in together for head in heads for code in plan.members[head]]
+        self.register_buffer("codes", torch.tensor(order), persistent=False)
+        sizes = [len(plan.members[head]) for heads in together for head in heads]
+        starts = itertools.accumulate(sizes, initial=0)
+        self._starts = dict(
+            zip((head for heads in together for head in heads), starts, strict=False)
+        )
+
+    def home(self, head: int) -> tuple[Any, int]:
+        """Return the group that holds a head, and its place there."""
+        number, place = self._homes[head]
+        return self.groups[number], place
+
+    def codes_of(self, head: int) -> torch.Tensor:
+        """Return the codes of one head's labels."""
+        start = self._starts[head]
+        return self.codes[start : start + len(self.plan.members[head])]
+
+    def freeze_stacks(self, frozen: bool = True) -> None:
+        """Keep the hidden layers as they are, as when further heads are added; outputs train on."""
+        for group in self._each():
+            group.stacks_frozen = frozen
 
     def reset_output(self) -> None:
         """Draw the output weights anew, as when the classifier layer is re-initialised."""
-        sizes = tuple(len(codes) for codes in self.plan.members)
-        with torch.no_grad():
-            self.output.copy_(_stacked(self._readers, sizes))
+        for group in self._each():
+            group.reset_output()
 
     def clear_output(self) -> None:
         """Set the output weights to zero, so that the heads add nothing yet."""
         with torch.no_grad():
-            self.output.zero_()
+            for group in self._each():
+                group.output.zero_()
 
-    def codes_of(self, head: int) -> torch.Tensor:
-        """Return the codes of one head's labels."""
-        return self.codes[self._starts[head] : self._starts[head + 1]]
+    def _each(self) -> list[Any]:
+        return list(self.groups)
 
     def forward(self, attach: torch.Tensor, n_outputs: int) -> torch.Tensor:
         """Evaluate all heads and return what they add to the logits, shape (n, n_outputs)."""
-        flat = self._outputs(attach)
-        zeros = flat.new_zeros(len(attach), n_outputs)
-        return zeros.index_add(1, self.codes, flat)
+        added = torch.cat([group(attach) for group in self._each()], dim=1)
+        return added.new_zeros(len(attach), n_outputs).index_add(1, self.codes, added)
+
+    def one(self, attach: torch.Tensor, head: int) -> torch.Tensor:
+        """Evaluate one head and return what it adds to its own labels, shape (n, n_members)."""
+        group, place = self.home(head)
+        return group.one(attach, place)
 
     def features(self, attach: torch.Tensor) -> list[torch.Tensor]:
         """Return each head's last hidden layer, or its outputs if it has none, (n, width) each."""
+        found = [group.features(attach) for group in self._each()]
+        return [
+            found[number][place]
+            for number, place in (self._homes[head] for head in range(self.plan.n_heads))
+        ]
+
+
+def _alike(plan: HeadPlan) -> list[list[int]]:
+    """Put heads together whose layers differ in width by less than a factor of two."""
+    if plan.is_linear and not plan.maps:
+        return [list(range(plan.n_heads))]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for head, (codes, widths) in enumerate(zip(plan.members, plan.widths, strict=True)):
+        key = tuple(size.bit_length() for size in (len(codes), *widths))
+        groups.setdefault(key, []).append(head)
+    return list(groups.values())
+
+
+def _group(plan: HeadPlan, attach_shape: tuple[int, ...], dropout: float) -> nn.Module:
+    if plan.is_linear and not plan.maps:
+        return LinearHeads(plan, math.prod(attach_shape), dropout)
+    return StackedHeads(plan, attach_shape, dropout)
+
+
+class LinearHeads(nn.Module):
+    """Heads without a hidden layer, as one matrix; see :class:`SpecialistHeads`."""
+
+    def __init__(self, plan: HeadPlan, n_inputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.stacks_frozen = False  # there is nothing to freeze
+        self._sizes = [len(codes) for codes in plan.members]
+        self._starts = [0, *itertools.accumulate(self._sizes)]
+        self.output = nn.Parameter(torch.empty(sum(self._sizes), n_inputs))
+        self.reset_output()
+
+    def reset_output(self) -> None:
+        """Draw the weights anew, as ``nn.Linear`` does."""
+        bound = 1 / math.sqrt(self.output.shape[1])
+        nn.init.uniform_(self.output, -bound, bound)
+
+    def forward(self, attach: torch.Tensor) -> torch.Tensor:
+        """Return what each head adds to each of its labels, cluster after cluster."""
+        x = functional.dropout(attach.flatten(1), self.dropout, self.training)
+        return functional.linear(x, self.output)
+
+    def one(self, attach: torch.Tensor, head: int) -> torch.Tensor:
+        """Evaluate one head."""
+        x = functional.dropout(attach.flatten(1), self.dropout, self.training)
+        return functional.linear(x, self.output[self._starts[head] : self._starts[head + 1]])
+
+    def features(self, attach: torch.Tensor) -> list[torch.Tensor]:
+        """Return each head's outputs."""
+        return list(self(attach).split(self._sizes, dim=1))
+
+
+class StackedHeads(nn.Module):
+    """Heads of like size, a tensor a layer; see :class:`SpecialistHeads`."""
+
+    places: torch.Tensor
+
+    def __init__(self, plan: HeadPlan, attach_shape: tuple[int, ...], dropout: float) -> None:
+        super().__init__()
+        self.plan = plan
+        self.dropout = dropout
+        self.stacks_frozen = False
+        self.maps = _grouped_convolutions(plan, attach_shape[0])
+        _, n_inputs = maps_multiply_adds(plan.maps, attach_shape)
+        layers = [(n_inputs,) * plan.n_heads, *zip(*plan.widths, strict=True)]
+        n_members = tuple(len(codes) for codes in plan.members)
+        pairs = list(itertools.pairwise(layers))
+        self.weights = nn.ParameterList(nn.Parameter(_stacked(a, b)) for a, b in pairs)
+        self.biases = nn.ParameterList(
+            nn.Parameter(_stacked(a, b, bias=True)[:, :, 0]) for a, b in pairs
+        )
+        self._readers = layers[-1]
+        self.output = nn.Parameter(_stacked(self._readers, n_members))
+        widest = max(n_members)
+        places = [c * widest + i for c, n in enumerate(n_members) for i in range(n)]
+        self.register_buffer("places", torch.tensor(places), persistent=False)
+
+    def reset_output(self) -> None:
+        """Draw the output weights anew."""
+        sizes = tuple(len(codes) for codes in self.plan.members)
+        with torch.no_grad():
+            self.output.copy_(_stacked(self._readers, sizes))
+
+    def forward(self, attach: torch.Tensor) -> torch.Tensor:
+        """Return what each head adds to each of its labels, cluster after cluster."""
+        added = torch.bmm(self.hidden(attach), self.output.transpose(1, 2))
+        return added.transpose(0, 1).reshape(len(attach), -1).index_select(1, self.places)
+
+    def features(self, attach: torch.Tensor) -> list[torch.Tensor]:
+        """Return each head's last hidden layer, or its outputs if it has none."""
         if self.plan.is_linear:
-            return list(self._outputs(attach).split(list(self.plan.features), dim=1))
+            return list(self(attach).split(list(self.plan.features), dim=1))
         hidden = self.hidden(attach)
         return [hidden[head, :, :width] for head, width in enumerate(self.plan.features)]
-
-    def _outputs(self, attach: torch.Tensor) -> torch.Tensor:
-        """Return what each head adds to each of its labels, cluster after cluster."""
-        if self.plan.is_linear and not self.maps:
-            flat = functional.linear(self._drop(attach.flatten(1)), self.output.flatten(0, 1))
-        else:
-            added = torch.bmm(self.hidden(attach), self.output.transpose(1, 2))
-            flat = added.transpose(0, 1).reshape(len(attach), -1)
-        return flat.index_select(1, self.places)
 
     def hidden(self, attach: torch.Tensor) -> torch.Tensor:
         """Return the last hidden layers of all heads, shape (n_heads, n, width)."""
@@ -267,17 +210,15 @@ class SpecialistHeads(nn.Module):
         x = self._drop(attach)
         for layer in self.maps:
             x = _activate_maps(layer(x))
-        weights = list(self.weights)
+        layers = list(zip(self.weights, self.biases, strict=True))
         if self.maps:  # every head has inputs of its own
             x = x.reshape(n, n_heads, -1).transpose(0, 1)
-            if not weights:
-                return x
-            x = torch.baddbmm(self.biases[0].unsqueeze(1), x, weights[0].transpose(1, 2))
         else:  # all heads read the same: one product with all their weights
-            first = functional.linear(x.flatten(1), weights[0].flatten(0, 1))
-            x = first.reshape(n, n_heads, -1).transpose(0, 1) + self.biases[0].unsqueeze(1)
-        x = self._drop(functional.relu(x))
-        for weight, bias in zip(weights[1:], list(self.biases)[1:], strict=True):
+            (weight, bias), *layers = layers
+            x = functional.linear(x.flatten(1), weight.flatten(0, 1))
+            x = x.reshape(n, n_heads, -1).transpose(0, 1) + bias.unsqueeze(1)
+            x = self._drop(functional.relu(x))
+        for weight, bias in layers:
             x = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
             x = self._drop(functional.relu(x))
         return x
@@ -295,7 +236,7 @@ class SpecialistHeads(nn.Module):
         convolutions: Any = self.maps
         for n_maps, layer in zip(self.plan.maps, convolutions, strict=True):
             own = slice(head * n_maps, (head + 1) * n_maps)
-            x = functional.conv2d(x, layer.weight[own], layer.bias[own], padding=_KERNEL // 2)
+            x = functional.conv2d(x, layer.weight[own], layer.bias[own], padding=KERNEL // 2)
             x = _activate_maps(x)
         x = x.flatten(1)
         layers = zip(self.plan.widths[head], self.weights, self.biases, strict=True)
@@ -308,23 +249,30 @@ class SpecialistHeads(nn.Module):
         return functional.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
+def _grouped_convolutions(plan: HeadPlan, channels: int) -> nn.ModuleList:
+    """Return the maps of all heads: of shared features first, then each head of its own."""
+    convolutions, groups = nn.ModuleList(), 1
+    for n_maps in plan.maps:
+        layer = nn.Conv2d(
+            channels, n_maps * plan.n_heads, KERNEL, padding=KERNEL // 2, groups=groups
+        )
+        convolutions.append(layer)
+        channels, groups = n_maps * plan.n_heads, plan.n_heads
+    return convolutions
+
+
 def _activate_maps(x: torch.Tensor) -> torch.Tensor:
     x = functional.relu(x)
-    return functional.max_pool2d(x, _POOL) if min(x.shape[-2:]) >= _POOL else x
+    return functional.max_pool2d(x, POOL) if min(x.shape[-2:]) >= POOL else x
 
 
-def _stacked(n_inputs: Sequence[int], n_outputs: Sequence[int]) -> nn.Parameter:
-    """Return weights of one layer of all heads, initialised as ``nn.Linear`` does, zero beyond."""
-    stacked = torch.zeros(len(n_inputs), max(n_outputs), max(n_inputs))
+def _stacked(
+    n_inputs: Sequence[int], n_outputs: Sequence[int], *, bias: bool = False
+) -> torch.Tensor:
+    """Return weights (or biases) of one layer of all heads, as ``nn.Linear`` draws them."""
+    widest = 1 if bias else max(n_inputs)
+    stacked = torch.zeros(len(n_inputs), max(n_outputs), widest)
     for head, (fan_in, fan_out) in enumerate(zip(n_inputs, n_outputs, strict=True)):
         bound = 1 / math.sqrt(fan_in)
-        stacked[head, :fan_out, :fan_in].uniform_(-bound, bound)
-    return nn.Parameter(stacked)
-
-
-def _stacked_bias(n_inputs: Sequence[int], n_outputs: Sequence[int]) -> nn.Parameter:
-    stacked = torch.zeros(len(n_inputs), max(n_outputs))
-    for head, (fan_in, fan_out) in enumerate(zip(n_inputs, n_outputs, strict=True)):
-        bound = 1 / math.sqrt(fan_in)
-        stacked[head, :fan_out].uniform_(-bound, bound)
-    return nn.Parameter(stacked)
+        stacked[head, :fan_out, : 1 if bias else fan_in].uniform_(-bound, bound)
+    return stacked

@@ -27,19 +27,53 @@ def chain(module: nn.Module) -> list[tuple[str, nn.Module]]:
     ValueError
         If the module is not a chain of layers.
     """
-    if not isinstance(module, nn.Sequential):
+    if not is_chain(module):
         raise ValueError(
             "Only a chain of layers can be split: the network must be a torch.nn.Sequential "
             f"(nested ones are fine). Got {type(module).__name__} instead; build it from that, or "
             "give a fine_estimator so that no branch is needed."
         )
     layers: list[tuple[str, nn.Module]] = []
-    for name, child in module.named_children():
-        if isinstance(child, nn.Sequential):
+    # Not named_children, which names a layer that stands in two places once.
+    for name, child in module._modules.items():
+        if child is None:
+            continue
+        if is_chain(child):
             layers += [(f"{name}.{inner}", layer) for inner, layer in chain(child)]
         else:
             layers.append((name, child))
     return layers
+
+
+def is_chain(module: nn.Module) -> bool:
+    """Tell whether a module runs its layers one after the other and does nothing else."""
+    plain = type(module).forward is nn.Sequential.forward
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    return isinstance(module, nn.Sequential) and plain and not hooked
+
+
+def by_layer(counts: dict[str, int], names: Sequence[str]) -> dict[str, int]:
+    """Sum what is counted inside each layer of a chain.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Dotted name of an inner layer to its count.
+    names : sequence of str
+        Names of the chain's layers.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    return {
+        name: sum(
+            count
+            for inner, count in counts.items()
+            if inner == name or inner.startswith(f"{name}.")
+        )
+        for name in names
+    }
 
 
 def layer_multiply_adds(module: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
@@ -112,7 +146,7 @@ def split_point(
     names = [name for name, _ in layers]
     if at is None:
         counts = layer_multiply_adds(module, input_shape)
-        below = {name: counts.get(name, 0) for name in names[:-1]}
+        below = by_layer(counts, names[:-1])
         if not any(below.values()):
             return 0
         at = max(below, key=lambda layer: below[layer])

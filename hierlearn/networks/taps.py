@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
-from .split import chain, split_point
+from .split import chain, is_chain, split_point
 
 INPUT = "input"
 """Name of the attach point below the first layer."""
@@ -23,6 +24,7 @@ _TRUNK_TAIL = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm),
     *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    _DropoutNd,
 )
 
 
@@ -97,11 +99,12 @@ class TappedNetwork(nn.Module):
         layers = [layer for _, layer in chain(self.module)]
         attach = x
         for position, layer in enumerate(layers[:-1]):
-            if getattr(layer, "inplace", False) and position == point:
-                x = x.clone()  # the layer would overwrite what the heads read
-            x = layer(x)
-            if position + 1 == point:
+            if position == point:
                 attach = x
+                x = x.clone()  # a layer above may work in place, on what the heads read
+            x = layer(x)
+        if point == len(layers) - 1:
+            attach = x
         return Tapped(layers[-1](x) if with_logits else None, attach, x)
 
     def _run_hooked(self, x: torch.Tensor, attach: str) -> Tapped:
@@ -127,11 +130,6 @@ class TappedNetwork(nn.Module):
         return Tapped(logits, found["attach"], found["own"])
 
 
-def is_chain(module: nn.Module) -> bool:
-    """Tell whether a module is a chain of layers, nested ones included."""
-    return isinstance(module, nn.Sequential)
-
-
 def tap_points(module: nn.Module, input_shape: Sequence[int], at: str | None = None) -> TapPoints:
     """Find where heads attach to a network and which layer is its classifier.
 
@@ -143,9 +141,9 @@ def tap_points(module: nn.Module, input_shape: Sequence[int], at: str | None = N
         Shape of one sample.
     at : str or None, default=None
         Dotted name of the layer whose output the heads read, or ``"input"``. In a chain the
-        normalisation and activation that follow it belong to it. None takes, in a chain, the last
-        convolution with the activation and pooling that follow, or without convolutions the layer
-        with most multiply-adds.
+        normalisation, activation and dropout that follow it belong to it. None takes, in a chain,
+        the last layer with a convolution and the activation, pooling and dropout that follow, or
+        without convolutions the layer with most multiply-adds.
 
     Returns
     -------
@@ -181,13 +179,22 @@ def _chain_points(module: nn.Module, input_shape: Sequence[int], at: str | None)
         raise ValueError(_no_classifier(type(last).__name__))
     if at == INPUT:
         return TapPoints(0, classifier)
-    convolutions = [i for i, (_, layer) in enumerate(layers) if isinstance(layer, _CONVOLUTIONS)]
+    convolutions = [i for i, (_, layer) in enumerate(layers[:-1]) if _convolves(layer)]
     if at is None and convolutions:
-        point = convolutions[-1] + 1
-        while point < len(layers) - 1 and isinstance(layers[point][1], _TRUNK_TAIL):
-            point += 1
-        return TapPoints(point, classifier)
-    return TapPoints(split_point(module, input_shape, at, name="attach_at"), classifier)
+        return TapPoints(_past(layers, convolutions[-1] + 1, _TRUNK_TAIL), classifier)
+    point = split_point(module, input_shape, at, name="attach_at")
+    return TapPoints(_past(layers, point, (_DropoutNd,)) if point else 0, classifier)
+
+
+def _convolves(layer: nn.Module) -> bool:
+    return any(isinstance(inner, _CONVOLUTIONS) for inner in layer.modules())
+
+
+def _past(layers: list[tuple[str, nn.Module]], point: int, kinds: tuple[type, ...]) -> int:
+    """Return how many layers lie below the heads if those of these kinds are taken in, too."""
+    while point < len(layers) - 1 and isinstance(layers[point][1], kinds):
+        point += 1
+    return point
 
 
 def _probe(module: nn.Module, input_shape: Sequence[int], at: str) -> tuple[str, bool]:

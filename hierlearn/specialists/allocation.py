@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ class BaseShape:
 
     Parameters
     ----------
-    multiply_adds : int
+    multiply_adds : float
         Of the base network, for one sample.
     n_own : int
         Units in its last hidden layer.
@@ -39,7 +40,7 @@ class BaseShape:
         layer of their own.
     """
 
-    multiply_adds: int
+    multiply_adds: float
     n_own: int
     attach_shape: tuple[int, ...]
     retrains_classifier: bool
@@ -122,6 +123,7 @@ def head_widths(
     base: BaseShape,
     budget: float | None,
     maps: Sequence[int] = (),
+    n_rounds: int = 1,
 ) -> tuple[tuple[int, ...], ...]:
     """Choose the widths of every head's layers.
 
@@ -143,6 +145,8 @@ def head_widths(
         Multiply-adds of the whole, expected under the frequencies, over those of the base.
     maps : sequence of int, default=()
         Convolutional maps in front of the layers.
+    n_rounds : int, default=1
+        Rounds that share the budget; these heads are given that part of it.
 
     Returns
     -------
@@ -164,7 +168,7 @@ def head_widths(
         return float(np.dot(frequencies, prices))
 
     template = tuple(DEFAULT_HEAD_SIZES if head_sizes is None else head_sizes)
-    allowed = None if budget is None else (budget - 1) * base.multiply_adds
+    allowed = None if budget is None else (budget - 1) * base.multiply_adds / n_rounds
     wanted = [template] * len(n_members)
     if allowed is not None and head_sizes is not None and expected(wanted) > allowed:
         raise ValueError(_too_wide(head_sizes, expected(wanted), budget, allowed))
@@ -172,7 +176,8 @@ def head_widths(
     if not template and not equal:
         raise ValueError(
             "allocation must be 'equal' for linear heads, head_sizes=(), which have no units to "
-            "share out. Got unequal shares instead; give head_sizes, or None."
+            f"share out. Got shares of {np.round(shares, 2).tolist()} instead; give head_sizes, or "
+            "None."
         )
     if equal and (allowed is None or head_sizes is not None):
         return tuple(wanted)
@@ -189,7 +194,7 @@ def head_widths(
     low = _largest(lambda scale: expected(heads_at(scale)) <= total)
     heads = heads_at(low)
     if expected(heads) > total * (1 + 1e-9):
-        raise ValueError(_too_small(budget, expected(heads), base))
+        raise ValueError(_too_small(budget, n_rounds * expected(heads), base))
     return tuple(heads)
 
 
@@ -223,7 +228,7 @@ def _too_wide(sizes: Sequence[int], price: float, budget: float | None, allowed:
 
 
 def _too_small(budget: float | None, price: float, base: BaseShape) -> str:
-    least = 1 + price / base.multiply_adds
+    least = math.ceil(1000 * (1 + price / base.multiply_adds)) / 1000
     return (
         "budget must pay for heads of one unit a layer and for the output weights of the clusters "
         f"evaluated, {least:.3f} here. Got {budget} instead; raise it, evaluate fewer clusters, "

@@ -35,21 +35,21 @@ from ..networks.augmenting import (
     is_network,
     open_base,
 )
-from ..partition import PARTITIONERS, LabelPartition, TrainingRows, extend_by_confusion
+from ..partition import PARTITIONERS, LabelPartition, TrainingRows
 from .allocation import ALLOCATIONS
 from .evidence import Evidence, gather_evidence
 from .input import (
     Targets,
     check_base,
+    check_confusion_settings,
     check_held_out,
     check_input,
     check_outputs,
-    without_freezer,
 )
 from .plan import HeadSettings, check_sizes, plan_heads
 from .report import AugmentationReport, augmentation_report, cost_rows
 from .rounds import MIN_CLASSES_TO_GROUP, given_partitions, learn_partitions
-from .routing import Routing, expected_routing
+from .routing import Routing, check_evaluate, check_some_visit, expected_routing
 
 _CONFUSIONS = {"hard", "soft", "top_k", "co_detection"}
 _FINE_TUNING_LR = 0.1
@@ -168,8 +168,8 @@ class SpecialistHeadAugmenter(
     history_ : list of list of dict
         One record an epoch, for every round and for fine-tuning.
     route_frequencies_ : tuple of ndarray of shape (n_clusters,), or None
-        Share of the held-out samples for which each head is evaluated, for every round. None where
-        no held-out scores are known, as after rerouting a model that was loaded.
+        Share of the held-out samples (of the training samples where none are held out) for which
+        each head is evaluated, for every round. None after rerouting a model that was loaded.
     class_counts_ : ndarray of shape (n_classes,)
         Training samples of each class, by weight.
     n_features_in_ : int
@@ -333,17 +333,19 @@ class SpecialistHeadAugmenter(
             If X, y or a parameter is malformed, a label never occurs, the attach point does not
             exist, or the heads cost more than ``budget``.
         """
+        self.__dict__.pop("network_", None)  # a fit that fails leaves nothing half new
         base = self._base()
         check_base(base)
         targets = check_input(self, self._tagged(base), X, y, sample_weight)
         held_out_rows = check_held_out(self, self._tagged(base), X_val, y_val, targets)
+        check_confusion_settings(self.confusion, self.confusion_k, targets)
         self.classes_, self.multilabel_ = targets.classes, targets.multilabel
         self.class_counts_ = targets.counts
         seeds = draw_seeds(self.random_state, 4 + 2 * max(self.n_rounds, 1)).tolist()
 
         evidence = self._gather(base, targets, held_out_rows, seeds[0])
         self._learn_partitions(evidence, targets.rows, seeds[4::2])
-        self._plan_heads(evidence)
+        self._plan_heads(evidence, targets.rows.X)
         self._train(targets, seeds[5::2], seeds[1])
         return self
 
@@ -365,7 +367,7 @@ class SpecialistHeadAugmenter(
             base,
             targets,
             held_out_rows,
-            needed=self._needs_evidence(),
+            needed=self._needs_evidence(given=held_out_rows[0] is not None),
             cv=self.cv,
             confusion=self.confusion,
             confusion_k=self.confusion_k,
@@ -375,24 +377,25 @@ class SpecialistHeadAugmenter(
         self.base_estimator_ = evidence.base
         self.held_out_, self.confusion_ = evidence.held_out, evidence.confusion
         self._probe_shares = evidence.probe_shares
-        self._opened = open_base(without_freezer(evidence.base), self.attach_at)
+        self._opened = open_base(evidence.base, self.attach_at)
         check_outputs(self._opened.tapped.classifier.out_features, len(self.classes_))
         return evidence
 
-    def _needs_evidence(self) -> bool:
-        """Tell whether anything is to be learnt from held-out scores."""
+    def _needs_evidence(self, given: bool) -> bool:
+        """Tell whether anything is to be learnt from held-out scores; rows may be given."""
         learnt = given_partitions(self.partitioner) is None and (
             self.partitioner is not None or len(self.classes_) >= MIN_CLASSES_TO_GROUP
         )
-        decided = self.evaluate != "all" or self.allocation == "difficulty"
-        return self.n_rounds > 0 and (learnt or decided or self.gamma is not None)
+        decided = self.allocation == "difficulty" or self.gamma is not None
+        routed = given and self.evaluate != "all"
+        return self.n_rounds > 0 and (learnt or decided or routed)
 
     def _learn_partitions(
         self, evidence: Evidence, rows: TrainingRows, seeds: Sequence[int]
     ) -> None:
         """Set the partition of every round, overlap included."""
         self._say("partition")
-        self.partitioner_, primary = learn_partitions(
+        self.partitioner_, self.partitions_ = learn_partitions(
             self.partitioner,
             self.n_rounds,
             evidence.confusion,
@@ -400,23 +403,19 @@ class SpecialistHeadAugmenter(
             rows,
             self.classes_,
             seeds,
+            self.gamma,
         )
-        if self.gamma is not None:
-            primary = tuple(
-                extend_by_confusion(partition, evidence.confusion, gamma=self.gamma)
-                for partition in primary
-            )
-        self.partitions_ = primary
+        check_evaluate(self.evaluate, self.partitions_)
 
     @property
     def partition_(self) -> LabelPartition:
         """The partition of the first round."""
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
         if not self.partitions_:
             raise AttributeError("There is no partition with n_rounds=0.")
         return self.partitions_[0]
 
-    def _plan_heads(self, evidence: Evidence) -> None:
+    def _plan_heads(self, evidence: Evidence, X: Any) -> None:
         """Set the widths of every head, by allocation and budget, before any is trained."""
         settings = HeadSettings(
             sizes=check_sizes(self.head_sizes, "head_sizes"),
@@ -425,7 +424,11 @@ class SpecialistHeadAugmenter(
             budget=self.budget,
             reads_own_stack=self.classifier != "keep" and self._evaluated() != "all",
         )
-        self._route(evidence.posteriors, evidence.weight)
+        if evidence.held_out is None and self._evaluated() != "all":
+            self._route(self._opened.posteriors(X))
+        else:
+            self._route(evidence.posteriors, evidence.weight)
+        check_some_visit(self.evaluate, self.route_frequencies_)
         self.plans_ = plan_heads(
             self.partitions_,
             self.route_frequencies_ or (),
@@ -488,7 +491,9 @@ class SpecialistHeadAugmenter(
 
     def _evaluated(self) -> str | int | float:
         """Return ``evaluate``; without heads the whole classifier layer is all there is."""
-        return self.evaluate if self.n_rounds else "all"
+        if not self.n_rounds or self.evaluate == "all":
+            return "all"
+        return int(self.evaluate) if isinstance(self.evaluate, Integral) else float(self.evaluate)
 
     def _say(self, stage: str) -> None:
         if self.verbose:
@@ -497,7 +502,7 @@ class SpecialistHeadAugmenter(
     # -- predicting ----------------------------------------------------------------------------
 
     def _check_X(self, X: Any) -> Any:
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
         return self._opened.rows(check_rows(self, self._tagged(self._base()), X))
 
     def _logits(self, X: Any) -> np.ndarray:
@@ -522,6 +527,9 @@ class SpecialistHeadAugmenter(
     def rerouted(self, evaluate: str | int | float) -> SpecialistHeadAugmenter:
         """Return this fitted augmenter evaluating other heads; nothing is trained.
 
+        Heads do best as they were trained: those trained on the samples of their own cluster know
+        little of others.
+
         Parameters
         ----------
         evaluate : "all", int or float
@@ -531,14 +539,29 @@ class SpecialistHeadAugmenter(
         -------
         SpecialistHeadAugmenter
             A copy that shares the network.
+
+        Raises
+        ------
+        ValueError
+            Unless ``classifier="keep"``, for logits of a classifier layer drawn anew and the
+            base's do not compare.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
+        if self.network_.classifier is not None:
+            raise ValueError(
+                "classifier must be 'keep' for heads to be evaluated otherwise than they were "
+                f"trained, as corrections to the base's logits. Got {self.classifier!r} instead; "
+                "fit with the evaluate that you want."
+            )
         copied = copy.copy(self)
         copied.evaluate = evaluate
         copied._validate_params()
+        check_evaluate(evaluate, self.partitions_)
         copied.network_ = copy.copy(self.network_)
         copied.network_.evaluate = copied._evaluated()
+        # Copies, like pickles, do without the held-out scores; this one still routes by them.
         held_out = getattr(self, "held_out_", None)
+        copied.held_out_ = held_out
         if held_out is None:
             copied._route(None)
         else:
@@ -559,35 +582,38 @@ class SpecialistHeadAugmenter(
         AugmentationReport
             Multiply-adds and parameters; print it.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
         return augmentation_report(
             estimator_cost(self._opened.classifier),
             self._opened,
             self.plans_,
             self._routing_of(X),
-            self.classifier,
-            self._evaluated(),
+            *self._as_trained(),
         )
 
     def _routing_of(self, X: Any) -> Routing:
         """Return how often each head is evaluated: for these rows, or those held out."""
         if X is not None:
             posteriors = base_posteriors(self.network_, self._opened, self._check_X(X))
-            routing = expected_routing(self.partitions_, self.evaluate, posteriors)
+            routing = expected_routing(self.partitions_, self.network_.evaluate, posteriors)
         else:
             routing = self._routing
         if routing is None:
             raise ValueError(
-                "X must be given to count routing by: of an augmenter that was rerouted after it "
-                "was loaded no held-out rows are known. Got None instead; pass some rows."
+                "X must be given to count routing by: an augmenter that is rerouted without its "
+                "held-out scores knows none. Got None instead; pass some rows."
             )
         return routing
 
     def _cost_rows(self) -> list[LayerRow]:
         """Return the rows of :func:`hierlearn.cost.layer_table`."""
-        return cost_rows(
-            self._opened, self.plans_, self._routing_of(None), self.classifier, self._evaluated()
-        )
+        check_is_fitted(self, "network_")
+        return cost_rows(self._opened, self.plans_, self._routing_of(None), *self._as_trained())
+
+    def _as_trained(self) -> tuple[str, str | int | float]:
+        """Return ``classifier`` and ``evaluate`` of the network, whatever was set since."""
+        kept = self.network_.classifier is None
+        return ("keep" if kept else "warm"), self.network_.evaluate
 
     # -- the rest of the contract --------------------------------------------------------------
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.frozen import FrozenEstimator
 
-from .._input import check_no_gaps, check_rows
+from .._input import check_no_gaps, check_rows, last_step, unfrozen
 from .._validation import check_any_weight, check_two_classes, check_weights, num_samples
 from ..networks._target import encode_target
 from ..networks.augmenting import fitted_classifier, is_network
@@ -50,25 +49,6 @@ class Targets:
         return np.bincount(codes, weight, len(self.classes)).astype(np.float64)
 
 
-def without_freezer(estimator: Any) -> Any:
-    """Return what a FrozenEstimator holds, any other estimator as it is."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator
-
-
-def last_step(estimator: Any) -> Any:
-    """Return the network itself, out of a Pipeline or a FrozenEstimator."""
-    while not hasattr(estimator, "module_"):
-        if hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            break
-    return estimator
-
-
 def check_base(base: Any) -> None:
     """Refuse a base that has no network to grow heads on.
 
@@ -79,12 +59,39 @@ def check_base(base: Any) -> None:
     """
     if is_network(base):
         return
+    if is_network(unfrozen(base)):
+        raise ValueError(
+            "base_estimator must be a torch.nn.Module as it is, which counts as fitted. Got one in "
+            "a FrozenEstimator instead; pass the module itself."
+        )
     last = last_step(base)
     if not getattr(last, "_branchable", False):
         raise ValueError(
             "base_estimator must be a TorchClassifier, a TorchMLPClassifier, a Pipeline that ends "
             f"in one, or a trained torch.nn.Module. Got {type(last).__name__} instead; heads need "
             "a network to attach to."
+        )
+
+
+def check_confusion_settings(confusion: str, k: int | None, targets: Targets) -> None:
+    """Check what confusion is measured, before anything is fitted.
+
+    Raises
+    ------
+    ValueError
+        If several labels a sample are to be counted as one, or more labels detected than there
+        are.
+    """
+    n_classes = len(targets.classes)
+    if targets.multilabel and confusion == "hard":
+        raise ValueError(
+            "confusion must be 'soft', 'top_k' or 'co_detection' where y is multi-label. Got "
+            "'hard' instead, which counts one label a sample; choose another."
+        )
+    if k is not None and k > n_classes:
+        raise ValueError(
+            f"confusion_k must be at most the number of classes, {n_classes}. Got {k} instead; "
+            "lower it, or leave it None."
         )
 
 
@@ -140,8 +147,8 @@ def check_held_out(
     _check_same_length(X_val, target, "X_val and y_val")
     if of_labels != multilabel or (multilabel and target.shape[1] != len(classes)):
         raise ValueError(
-            f"y_val must be like y, {_kind(multilabel)} over {len(classes)}. Got "
-            f"{_kind(of_labels)} over {len(known)} instead."
+            f"y_val must be like y, {_kind(multilabel)} of {len(classes)} classes. Got "
+            f"{_kind(of_labels)} of {len(known)} classes instead; encode both alike."
         )
     if multilabel:
         return X_val, target
@@ -194,7 +201,8 @@ def as_fitted_base(base: Any, X: Any, classes: NDArray[Any], multilabel: bool) -
     if not hasattr(last, "module_"):
         raise ValueError(
             "base_estimator must be fitted with cv='prefit' or in a FrozenEstimator. Got an "
-            f"unfitted {type(last).__name__} instead; fit it, or set cv=None."
+            f"unfitted {type(last).__name__} instead; fit it, or, where it was cloned, as a search "
+            "over parameters does, wrap it in a FrozenEstimator."
         )
     if last.multilabel_ != multilabel:
         raise ValueError(

@@ -117,14 +117,20 @@ def plan_heads(
         attach_shape=check_attach_shape(base.attach_shape, settings.maps),
         retrains_classifier=settings.reads_own_stack,
     )
-    budget = None if settings.budget is None else 1 + (settings.budget - 1) / len(partitions)
     plans = []
     for partition, visits in zip(partitions, frequencies, strict=True):
         members = members_of(partition)
         shares = capacity_shares(settings.allocation, partition, counts, confusion)
         n_members = [len(codes) for codes in members]
         widths = head_widths(
-            settings.sizes, n_members, shares, visits, shape, budget, settings.maps
+            settings.sizes,
+            n_members,
+            shares,
+            visits,
+            shape,
+            settings.budget,
+            settings.maps,
+            len(partitions),
         )
         plans.append(HeadPlan(members, widths, settings.maps))
     return tuple(plans)

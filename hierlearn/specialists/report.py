@@ -79,8 +79,8 @@ def augmentation_report(
     routing : Routing
         How often each head is evaluated.
     classifier : {"reinitialise", "warm", "keep"}
-        Anything but ``"keep"`` has a classifier layer of its own, read for the labels seen. Where
-        all are, the base's own classifier layer is not needed.
+        Anything but ``"keep"`` has a classifier layer of its own, read for the labels of clusters
+        that are evaluated. Where all are, the base's own classifier layer is not needed.
     evaluate : {"all"}, int or float
         As fitted.
 
@@ -98,7 +98,7 @@ def augmentation_report(
             total = total + cost.scaled(float(share))
     if _reads_own_stack(classifier, evaluate):
         n_outputs, n_own = base.tapped.classifier.out_features, base.n_own
-        total = total + Cost(n_own * routing.n_labels_seen, (n_own + 1) * n_outputs)
+        total = total + Cost(n_own * routing.n_labels_read, (n_own + 1) * n_outputs)
     return AugmentationReport(flat, total, heads, routing.frequencies, evaluate)
 
 
@@ -124,7 +124,7 @@ def cost_rows(
     if _reads_own_stack(classifier, evaluate):
         n_outputs = base.tapped.classifier.out_features
         price = (base.n_own * n_outputs, (base.n_own + 1) * n_outputs, size * n_outputs)
-        share = routing.n_labels_seen / n_outputs
+        share = routing.n_labels_read / n_outputs
         rows.append(LayerRow("classifier", "output", "Linear", (n_outputs,), *price, share))
     rounds = zip(plans, routing.frequencies, strict=True)
     for number, (plan, shares) in enumerate(rounds, start=1):

@@ -14,6 +14,7 @@ from ..exceptions import PartitionError
 from ..partition import (
     LabelPartition,
     TrainingRows,
+    extend_by_confusion,
     learn_partition,
     partition_input,
     resolve_partitioner,
@@ -76,6 +77,7 @@ def learn_partitions(
     data: TrainingRows,
     classes: Any,
     seeds: Sequence[int],
+    gamma: float | None = None,
 ) -> tuple[Any, tuple[LabelPartition, ...]]:
     """Learn the partition of every round.
 
@@ -96,6 +98,8 @@ def learn_partitions(
         The class labels.
     seeds : sequence of int
         One a round.
+    gamma : float or None, default=None
+        Overlap factor, see :func:`hierlearn.partition.extend_by_confusion`.
 
     Returns
     -------
@@ -112,7 +116,8 @@ def learn_partitions(
     """
     given = given_partitions(partitioner)
     if given is not None:
-        return None, _as_many(given, n_rounds, classes)
+        ready = _as_many(given, n_rounds, classes)
+        return None, tuple(_extended(partition, confusion, gamma) for partition in ready)
     if partitioner is None and len(classes) < MIN_CLASSES_TO_GROUP:
         return None, (everything_together(classes),) * n_rounds
     fitted: Any = None
@@ -122,8 +127,16 @@ def learn_partitions(
             partitioner, complementary(confusion, partitions), held_out, data, seed
         )
         fitted = estimator if fitted is None else fitted
-        partitions.append(partition)
+        partitions.append(_extended(partition, confusion, gamma))
     return fitted, tuple(partitions)
+
+
+def _extended(
+    partition: LabelPartition, confusion: Matrix | None, gamma: float | None
+) -> LabelPartition:
+    if gamma is None:
+        return partition
+    return extend_by_confusion(partition, confusion, gamma=gamma)
 
 
 def given_partitions(partitioner: Any) -> list[LabelPartition] | None:

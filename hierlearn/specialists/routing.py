@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..networks.augmenting import labels_seen, visit_frequencies
+from ..networks.augmenting import visit_frequencies
 from ..partition import LabelPartition
 from .plan import members_of
 
@@ -21,12 +22,18 @@ class Routing:
     ----------
     frequencies : tuple of ndarray of shape (n_clusters,)
         Share of the samples for which each head is evaluated, for every round.
-    n_labels_seen : float
-        Labels in the clusters evaluated for a sample, in any round.
+    sizes : tuple of ndarray of shape (n_clusters,)
+        Labels of each cluster.
     """
 
     frequencies: tuple[NDArray[np.float64], ...]
-    n_labels_seen: float
+    sizes: tuple[NDArray[np.int64], ...]
+
+    @property
+    def n_labels_read(self) -> float:
+        """Labels of the clusters evaluated for a sample; one in several counts for each."""
+        rounds = zip(self.frequencies, self.sizes, strict=True)
+        return float(sum(np.dot(shares, sizes) for shares, sizes in rounds))
 
 
 def expected_routing(
@@ -60,16 +67,56 @@ def expected_routing(
     >>> from hierlearn.specialists.routing import expected_routing
     >>> partition = LabelPartition(["a", "b", "c"], [0, 0, 1])
     >>> posteriors = np.array([[0.1, 0.6, 0.3], [0.2, 0.1, 0.7]])
-    >>> expected_routing([partition], 1, posteriors)
-    Routing(frequencies=(array([0.5, 0.5]),), n_labels_seen=1.5)
+    >>> routing = expected_routing([partition], 1, posteriors)
+    >>> routing.frequencies, routing.n_labels_read
+    ((array([0.5, 0.5]),), 1.5)
     """
+    sizes = tuple(partition.sizes for partition in partitions)
     if evaluate == "all" or not partitions:
-        n_classes = float(partitions[0].n_classes) if partitions else 0.0
-        return Routing(tuple(np.ones(part.n_clusters) for part in partitions), n_classes)
+        return Routing(tuple(np.ones(len(clusters)) for clusters in sizes), sizes)
     if posteriors is None:
         return None
-    members = [members_of(partition) for partition in partitions]
     frequencies = tuple(
-        visit_frequencies(posteriors, clusters, evaluate, weight) for clusters in members
+        visit_frequencies(posteriors, members_of(partition), evaluate, weight)
+        for partition in partitions
     )
-    return Routing(frequencies, labels_seen(posteriors, members, evaluate, weight))
+    return Routing(frequencies, sizes)
+
+
+def check_evaluate(evaluate: str | int | float, partitions: Sequence[LabelPartition]) -> None:
+    """Check that there are as many clusters as are to be evaluated.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer in a round, or ``evaluate`` is a truth value.
+    """
+    if isinstance(evaluate, bool | np.bool_):
+        raise ValueError(
+            f"evaluate must be 'all', an int or a float. Got {evaluate!r} instead; 1 evaluates one "
+            "head a sample."
+        )
+    least = min((partition.n_clusters for partition in partitions), default=None)
+    if isinstance(evaluate, Integral) and least is not None and int(evaluate) > least:
+        raise ValueError(
+            f"evaluate must be at most the number of clusters, {least}. Got {evaluate} instead; "
+            "lower it, or set 'all'."
+        )
+
+
+def check_some_visit(
+    evaluate: str | int | float, frequencies: Sequence[NDArray[np.float64]] | None
+) -> None:
+    """Check that the heads of every round are evaluated for some sample.
+
+    Raises
+    ------
+    ValueError
+        If a threshold is so high that none ever is.
+    """
+    if any(not shares.any() for shares in frequencies or ()):
+        raise ValueError(
+            "evaluate must be a threshold that the posterior mass of some cluster reaches for some "
+            f"sample. Got {evaluate}, which none does, instead; lower it, or give an int to "
+            "evaluate so many heads."
+        )

@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hierlearn import LabelPartition, TorchMLPClassifier
+from hierlearn._input import unfrozen
 from hierlearn.hierarchy import FamilyPlan, fit_family
-from hierlearn.hierarchy.family import branches_from, unfrozen
+from hierlearn.hierarchy.family import branches_from
 from hierlearn.partition import TrainingRows
 
 NAMES = np.array([f"digit {code}" for code in range(10)])

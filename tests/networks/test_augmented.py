@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -93,10 +94,24 @@ def test_each_output_sees_its_own_stack_and_its_clusters_heads():
         augmented.zero_grad()
         augmented(x)[:, label].sum().backward()
         (heads,) = augmented.heads
-        touched = [bool(heads.weights[0].grad[head].any()) for head in range(3)]
+        homes = [heads.home(head) for head in range(3)]
+        touched = [bool(group.weights[0].grad[place].any()) for group, place in homes]
         assert touched == [label in codes for codes in OVERLAPPING]
         rows = augmented.classifier.weight.grad.abs().sum(dim=1) > 0
         assert rows.nonzero().ravel().tolist() == [label]
+
+
+def test_a_batch_that_visits_nothing_has_a_gradient_of_zero():
+    augmented = network("keep", 1e9)
+    augmented(batch()).sum().backward()
+    assert all(not p.grad.any() for p in augmented.heads[0].parameters())
+
+
+@pytest.mark.parametrize("evaluate", [np.int64(2), np.int32(1), np.float32(0.3)])
+def test_numbers_of_numpy_count_as_such(evaluate):
+    posteriors = torch.tensor([[0.2, 0.3, 0.3, 0.1, 0.1, 0.0]])
+    wanted = visited_clusters(posteriors, MEMBERS, evaluate.item())
+    assert torch.equal(visited_clusters(posteriors, MEMBERS, evaluate), wanted)
 
 
 @pytest.mark.parametrize("evaluate", ["all", 2])
@@ -138,19 +153,19 @@ def test_a_second_round_keeps_the_stacks_of_the_first():
     augmented = network(members=(MEMBERS, OVERLAPPING))
     first, second = augmented.heads
     augmented(batch()).sum().backward()
-    assert first.weights[0].grad is None
-    assert first.output.grad.any()
-    assert second.weights[0].grad.any()
+    assert all(group.weights[0].grad is None for group in first.groups)
+    assert all(group.output.grad.any() for group in first.groups)
+    assert all(group.weights[0].grad.any() for group in second.groups)
 
 
 @pytest.mark.parametrize("classifier", ["reinitialise", "warm", "keep"])
 def test_a_second_round_draws_the_classifier_anew_if_asked(classifier):
     augmented = network(classifier)
-    output = augmented.heads[0].output.clone()
+    output = augmented.heads[0].groups[0].output.clone()
     own = None if classifier == "keep" else augmented.classifier.weight.clone()
     augmented.add_round(SpecialistHeads(HeadPlan(MEMBERS, ((5,),) * 3), (9,)))
     anew = classifier == "reinitialise"
-    assert torch.equal(augmented.heads[0].output, output) != anew
+    assert torch.equal(augmented.heads[0].groups[0].output, output) != anew
     if own is not None:
         assert torch.equal(augmented.classifier.weight, own) != anew
 

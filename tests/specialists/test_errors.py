@@ -39,7 +39,10 @@ def fit(base, X, y, partitioner=APART, held_out=(None, None), **params):
         ({"partitioner": [APART], "n_rounds": 2}, "a LabelPartition for each of the n_rounds=2"),
         ({"partitioner": ["spectral"]}, "Got 1 items, str among them, instead"),
         ({"allocation": "difficulty"}, "needs rows it has not seen"),
-        ({"evaluate": 1}, "pass X_val and y_val to fit, or cv='prefit'"),
+        ({"evaluate": 4}, "evaluate must be at most the number of clusters, 3. Got 4 instead"),
+        ({"evaluate": True}, "evaluate must be 'all', an int or a float. Got True instead"),
+        ({"evaluate": 1.5}, "evaluate must be a threshold that the posterior mass .* reaches"),
+        ({"n_rounds": 1, "gamma": 3}, "pass X_val and y_val to fit, or cv='prefit'"),
         ({"partitioner": None}, "pass X_val and y_val to fit, or cv='prefit'"),
     ],
 )
@@ -49,7 +52,9 @@ def test_bad_settings(base, train, params, message):
 
 
 def test_k_above_the_number_of_classes(network, train):
-    with pytest.raises(ValueError, match=r"k must be .*10.* Got 11"):
+    with pytest.raises(
+        ValueError, match=r"confusion_k must be at most the number of classes, 10\. Got 11"
+    ):
         fit(network(max_epochs=1), *train, None, confusion="top_k", confusion_k=11)
 
 
@@ -64,6 +69,21 @@ def test_k_above_the_number_of_classes(network, train):
 def test_bad_bases(train, base, message):
     with pytest.raises(ValueError, match=message):
         fit(base, *train)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            nn.Sequential(nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 10)),
+            "must turn rows of shape .64,., those of X.* Got RuntimeError",
+        ),
+        (FrozenEstimator(nn.Linear(64, 10)), "must be a torch.nn.Module as it is"),
+    ],
+)
+def test_bad_modules(train, module, message):
+    with pytest.raises(ValueError, match=message):
+        fit(module, *train)
 
 
 def test_a_prefit_base_must_be_fitted(network, train):
@@ -125,7 +145,7 @@ def test_a_partitioner_of_rows_for_several_labels(network, digits, labels):
 
 
 def test_hard_confusion_of_several_labels(network, digits, labels):
-    with pytest.raises(ValueError, match="top_k_confusion"):
+    with pytest.raises(ValueError, match="confusion must be 'soft', 'top_k' or 'co_detection'"):
         fit(network(max_epochs=1), digits[0], labels, None, confusion="hard")
 
 
@@ -137,7 +157,7 @@ def test_hard_confusion_of_several_labels(network, digits, labels):
         (lambda X, y: (X, y[:-1]), "X_val and y_val must have the same number of samples"),
         (lambda X, y: (X[:, :-1], y), "63 features"),
         (lambda X, y: (X, np.where(y == 3, 33, y)), "classes of y only. Got 33 besides"),
-        (lambda X, y: (X, np.eye(10, dtype=int)[y]), "y_val must be like y, class labels over 10"),
+        (lambda X, y: (X, np.eye(10, dtype=int)[y]), "y_val must be like y, class labels of 10"),
     ],
 )
 def test_bad_held_out_rows(base, train, test, change, message):
