@@ -77,7 +77,9 @@ class SpecialistHeadAugmenter(
     base_estimator : TorchClassifier, TorchMLPClassifier, Pipeline, nn.Module or None, default=None
         The network, or a Pipeline that ends in one. Unfitted ones are fitted first. A fitted one
         comes in a ``FrozenEstimator``, or with ``cv="prefit"``. A ``torch.nn.Module`` counts as
-        fitted; its outputs are the sorted classes of y. None is ``TorchMLPClassifier()``.
+        fitted, and is copied; its outputs are the classes of y in sorted order, and what heads take
+        from "the base network's" settings are the defaults of :class:`TorchClassifier`. None is
+        ``TorchMLPClassifier()``.
     partitioner : estimator, str, LabelPartition, sequence of LabelPartition or None, default=None
         Groups the labels: a partitioner, its name, a ready partition, or one for every round. None
         is spectral clustering into about ``sqrt(n_classes)`` clusters (one cluster below four
@@ -86,15 +88,17 @@ class SpecialistHeadAugmenter(
         Name of the layer whose output the heads read, or ``"input"``. None is the last convolution
         with its activation and pooling, or without convolutions the layer with most multiply-adds.
     head_sizes : sequence of int or None, default=None
-        Units in the layers of a head. None is ``(512, 512)``, the paper's, or with a ``budget`` two
-        layers as wide as it affords. ``()`` is a linear head, which under ``evaluate=k`` is the
-        cheapest way to give labels more features.
+        Units in the layers of a head. None is ``(512, 512)``, the paper's, meant for networks of
+        millions of multiply-adds, or with a ``budget`` two layers as wide as it affords. ``()`` is
+        a linear head, which under ``evaluate=k`` is the cheapest way to give labels more features.
     head_maps : sequence of int, default=()
         Group-specific convolutional maps in front of those layers: 3 x 3, each followed by ReLU and
         pooling. Needs an attach point with features of shape (channels, height, width).
     classifier : {"reinitialise", "warm", "keep"}, default="reinitialise"
         What becomes of the classifier layer: drawn anew and trained with the heads (the paper),
-        trained on from its weights, or kept, so that heads add to the base's logits.
+        trained on from its weights, or kept, so that heads add to the base's logits. With few
+        epochs or a low learning rate a layer drawn anew stays behind the one it replaces; the other
+        two start from the base's logits.
     allocation : {"equal", "cardinality", "data", "difficulty"}, default="equal"
         How capacity is shared out among the heads: alike, or by each cluster's labels, training
         samples, or held-out confusion. ``head_sizes`` or ``budget`` set the total.
@@ -106,8 +110,9 @@ class SpecialistHeadAugmenter(
         posterior mass, or those with at least that mass (for a multi-label y, expected number of
         labels). The other labels keep the base's logits.
     n_rounds : int, default=1
-        How often the network is augmented. Each round groups labels that share no head so far,
-        keeps the heads there are, and retrains the classifier layer. 0 retrains it alone.
+        How often the network is augmented. Each round leaves confusions of labels that share a head
+        already out of account, so that it groups others as far as there are any; it keeps the heads
+        there are, and retrains the classifier layer. 0 retrains that alone.
     gamma : float or None, default=None
         Overlap factor of clusters, see :func:`hierlearn.partition.extend_by_confusion`.
     confusion : {"soft", "hard", "top_k", "co_detection"}, default="soft"

@@ -78,6 +78,61 @@ def test_any_module_gives_its_features_and_keeps_no_hook():
     assert sum(hooks) == 0
 
 
+def test_a_layer_that_stands_in_two_places_runs_twice():
+    activation = nn.ReLU()
+    module = nn.Sequential(
+        nn.Linear(6, 5), activation, nn.Linear(5, 4), activation, nn.Linear(4, 3)
+    )
+    x = torch.randn(5, 6)
+    seen = TappedNetwork(module, tap_points(module, (6,), "2"))(x)
+    torch.testing.assert_close(seen.logits, module(x), rtol=0, atol=0)
+    torch.testing.assert_close(seen.attach, module[:4](x), rtol=0, atol=0)
+
+
+class Shifted(nn.Sequential):
+    """A chain that does something else, too."""
+
+    def forward(self, x):
+        return super().forward(2 * x - 1)
+
+
+def test_a_chain_with_a_forward_of_its_own_is_read_like_any_module():
+    module = Shifted(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    x = torch.randn(5, 6)
+    seen = TappedNetwork(module, tap_points(module, (6,), "1"))(x)
+    torch.testing.assert_close(seen.logits, module(x), rtol=0, atol=0)
+    nested = nn.Sequential(Shifted(nn.Linear(6, 5), nn.ReLU()), nn.Linear(5, 3))
+    seen = TappedNetwork(nested, tap_points(nested, (6,), "0"))(x)
+    torch.testing.assert_close(seen.logits, nested(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_read_is_not_overwritten_by_layers_further_up(training):
+    layers = [nn.Linear(6, 5), nn.Identity(), nn.Dropout(0.0), nn.ReLU(inplace=True)]
+    module = nn.Sequential(*layers, nn.Linear(5, 3)).train(training)
+    x = torch.randn(5, 6)
+    seen = TappedNetwork(module, TapPoints(1, "4"))(x)
+    torch.testing.assert_close(seen.attach, layers[0](x), rtol=0, atol=0)
+    assert (seen.attach < 0).any()
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, padding=1)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
+
+
+def test_the_default_attach_point_sees_into_blocks():
+    pooled = [nn.AdaptiveAvgPool2d(2), nn.Dropout2d(0.1), nn.Flatten(), nn.Linear(16, 3)]
+    blocks = nn.Sequential(Block(1), Block(4), *pooled)
+    assert tap_points(blocks, (1, 8, 8)).attach == 4
+    dense = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(64, 8), nn.ReLU()), nn.Linear(8, 3))
+    assert tap_points(dense, (1, 8, 8)).attach == 3
+
+
 def test_hooks_are_gone_after_an_error():
     module = Residual()
     tapped = TappedNetwork(module, tap_points(module, (6,), "stem"))

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.frozen import FrozenEstimator
+from torch.utils.flop_counter import FlopCounterMode
 
 from hierlearn import LabelPartition, SpecialistHeadAugmenter
 from hierlearn.cost import estimator_cost, layer_table
@@ -66,6 +68,24 @@ def test_the_table_of_layers_adds_up_to_the_report(base, train, test, params):
     assert table.total.multiply_adds == pytest.approx(report.total.multiply_adds)
     assert table.total.parameters == report.total.parameters
     assert next(iter(table.sections)) == "base"
+
+
+@pytest.mark.parametrize("params", [{"evaluate": 2, "gamma": 2}, {"evaluate": 0.2, "n_rounds": 2}])
+def test_overlapping_labels_are_paid_for_as_often_as_they_are_read(base, train, test, params):
+    clf = SpecialistHeadAugmenter(
+        FrozenEstimator(base), head_sizes=(6,), head_epochs=1, random_state=0, **params
+    ).fit(*train, X_val=test[0], y_val=test[1])
+    x = torch.as_tensor(test[0], dtype=torch.float32)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        clf.network_.eval()(x)
+    counted = counter.get_total_flops() / 2 / len(x)
+    assert clf.cost_report(test[0]).total.multiply_adds == pytest.approx(counted)
+
+
+def test_activations_are_counted_like_those_of_a_network(base, train, test):
+    clf = fit(base, train, test, head_sizes=(6, 5))
+    rows = layer_table(clf).sections["head 0"].rows
+    assert [row.activation_bytes for row in rows] == [24, 24, 20, 20, 16]
 
 
 def test_the_report_is_printed(base, train, test):
