@@ -73,10 +73,16 @@ def as_expensive(fitted: Any, X: Any = None) -> Any:
     return None if params is None else _with_last_step(unfitted_base(fitted), **params)
 
 
-def last_step(estimator: Any) -> Any:
-    """Return the network itself, out of a Pipeline or a FrozenEstimator."""
+def unfrozen(estimator: Any) -> Any:
+    """Return what a FrozenEstimator holds, any other estimator as it is."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
+    return estimator
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a Pipeline, out of whatever Pipelines and freezers it lies in."""
+    estimator = unfrozen(estimator)
     return last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
@@ -86,11 +92,23 @@ def unfitted_base(fitted: Any) -> Any:
     Its seeds are the base's. One that came fitted is left without: its seed is not the run's.
     """
     base = fitted.base_estimator_
-    if not isinstance(base, FrozenEstimator):
-        return clone(base)
-    while isinstance(base, FrozenEstimator):
-        base = base.estimator
-    return without_seeds(clone(base))
+    return without_seeds(_thawed(base)) if _is_frozen(base) else clone(base)
+
+
+def _is_frozen(base: Any) -> bool:
+    """Tell whether the network would keep its weights if the base were fitted."""
+    if isinstance(base, FrozenEstimator):
+        return True
+    return hasattr(base, "steps") and _is_frozen(base.steps[-1][1])
+
+
+def _thawed(base: Any) -> Any:
+    """Return a clone whose network can be trained; frozen steps before it stay so."""
+    base = clone(unfrozen(base))
+    if hasattr(base, "steps"):
+        name, last = base.steps[-1]
+        base.set_params(**{name: _thawed(last)})
+    return base
 
 
 def own_epochs(estimator: Any) -> int:

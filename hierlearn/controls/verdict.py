@@ -153,16 +153,18 @@ def _answer(
 ) -> str:
     """Return the sentence about one control; without a gain, the difference and no conclusion."""
     difference = comparison.difference(subject, control)
-    _, low, high = difference
+    mean, low, high = difference
     against = f"{subject} {_points(difference)} over {question.control}"
+    # What speaks against the subject is said, settled or not.
+    unsettled = f"{question.no}, it seems" if mean < 0 else question.unsettled
     if math.isnan(low):
-        answer, doubt = question.unsettled, ", one seed"
+        answer, doubt = unsettled, ", one seed"
     elif low > 0:
         answer, doubt = question.yes, ""
     elif high <= 0:
         answer, doubt = question.no, ""
     else:
-        answer = question.unsettled
+        answer = unsettled
         doubt = f"; the interval includes 0 over {len(comparison.seeds)} seeds"
     return f"{answer}: {against}{doubt}." if gained else f"{against}{doubt}."
 

@@ -227,6 +227,20 @@ def test_verdict_names_three_controls_at_most_and_breaks_its_lines():
         assert len(lines) > len(sentences(result))
 
 
+@pytest.mark.parametrize(("seeds", "doubt"), [(1, ", one seed."), (3, "over 3 seeds.")])
+def test_verdict_says_what_speaks_against_a_gain(seeds, doubt):
+    scores = {
+        "base": BASE,
+        "base__trained_as_long": shifted(3.0, 1.0, 3.0),
+        "heads": shifted(2.0, 2.1, 1.9),
+        "heads__permuted": shifted(1.0, 1.1, 1.0),
+    }
+    result = measured(**{name: values[:seeds] for name, values in scores.items()})
+    lines = sentences(result)
+    assert lines[3].startswith("Training the base as long does as well or better, it seems: heads")
+    assert lines[3].endswith(doubt)
+
+
 def test_verdict_where_partitions_make_no_difference_at_all():
     result = measured(base=BASE, heads=shifted(1, 1, 1), heads__permuted=shifted(1, 1, 1))
     assert result.verdict().startswith(

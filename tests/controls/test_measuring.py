@@ -4,17 +4,23 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, top_k_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierlearn import HierarchicalDecompositionClassifier, SpecialistHeadAugmenter
+from hierlearn import (
+    HierarchicalDecompositionClassifier,
+    SpecialistHeadAugmenter,
+    TorchMLPClassifier,
+)
 from hierlearn.controls import compare, measure
-from hierlearn.controls.measuring import resolve_scoring, seeded
+from hierlearn.controls.measuring import check_k, resolve_scoring, seeded
 from hierlearn.metrics import RankingScorer, get_scorer
 
 INDICATOR = np.eye(4, dtype=int)
+NETWORK = TorchMLPClassifier((4,), max_epochs=1).fit(np.eye(4), [0, 0, 1, 1])
 
 
 def top_2(estimator, X, y):
@@ -83,6 +89,24 @@ def test_score_is_the_scorers(fitted, scoring, wanted):
             "must be a HierarchicalDecompositionClassifier or a SpecialistHeadAugmenter. Got Pipe",
         ),
         (
+            {"estimator": make_pipeline(StandardScaler(), HierarchicalDecompositionClassifier())},
+            "Got Pipeline instead; put the steps before it into its base_estimator",
+        ),
+        (
+            {"estimator": LogisticRegression()},
+            r"Got Log.* instead; wrap a classifier, as HierarchicalDecompositionClassifier\(model",
+        ),
+        (
+            {"estimator": TorchMLPClassifier()},
+            r"wrap it, as SpecialistHeadAugmenter\(model\) or HierarchicalDecompositionClassifier",
+        ),
+        (
+            {"estimator": make_pipeline(StandardScaler(), NETWORK)},
+            r"Got Pipeline .* as SpecialistHeadAugmenter\(FrozenEstimator\(model\)\), with",
+        ),
+        ({"estimator": FrozenEstimator(NETWORK)}, r"as SpecialistHeadAugmenter\(model\) or Hier"),
+        ({"estimator": NETWORK.module_}, r"wrap it, as SpecialistHeadAugmenter\(model\)"),
+        (
             {"estimator": HierarchicalDecompositionClassifier(), "X_val": np.zeros((2, 5))},
             "X_val and y_val must be None for a HierarchicalDecompositionClassifier",
         ),
@@ -102,6 +126,13 @@ def test_compare_refuses_at_once_what_it_cannot_measure(changes, message):
     with pytest.raises(ValueError, match=message) as error:
         compare(**{**call, **changes})
     assert "\n" not in str(error.value)
+
+
+def test_labels_may_rank_more_samples_than_there_are_labels():
+    scoring = resolve_scoring(get_scorer("map@9", average="labels"), INDICATOR)
+    check_k(scoring, INDICATOR)
+    with pytest.raises(ValueError, match="no more labels than there are, 4"):
+        check_k(resolve_scoring("map@9", INDICATOR), INDICATOR)
 
 
 def test_every_seed_is_replaced_and_no_fit_changes_what_was_given():

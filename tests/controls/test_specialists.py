@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from hierlearn.controls import (
     regrown,
     trained_as_long,
 )
+from hierlearn.controls.training import last_step, unfitted_base
 from hierlearn.cost import estimator_cost
 
 SMALL = {"hidden_layer_sizes": (24, 16), "lr": 0.01, "max_epochs": 3}
@@ -221,6 +223,31 @@ def test_base_that_came_fitted_is_trained_anew_as_long(train, test):
     # The seed that the base came with is not that of every run.
     first, second = result.values("base, trained as long")
     assert first != second
+
+
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        lambda scaler, network: make_pipeline(scaler, FrozenEstimator(network)),
+        lambda scaler, network: FrozenEstimator(make_pipeline(scaler, FrozenEstimator(network))),
+        lambda scaler, network: make_pipeline(scaler, FrozenEstimator(FrozenEstimator(network))),
+        lambda scaler, network: make_pipeline(scaler, make_pipeline(FrozenEstimator(network))),
+    ],
+    ids=["in a pipeline", "inside and out", "twice", "in two pipelines"],
+)
+def test_frozen_network_is_thawed_wherever_it_lies(train, freeze):
+    scaler = StandardScaler().fit(train[0])
+    network = TorchMLPClassifier(**SMALL, random_state=7).fit(scaler.transform(train[0]), train[1])
+    before, params = weights(network.module_), network.get_params()
+    base = freeze(FrozenEstimator(scaler), network)
+    flat = unfitted_base(SimpleNamespace(base_estimator_=base))
+    assert flat.steps[0][1].estimator is scaler
+    assert last_step(flat).random_state is None
+    last_step(flat).set_params(max_epochs=1)
+    flat.fit(*train)
+    assert len(last_step(flat).history_) == 1
+    assert network.get_params() == params
+    assert same(before, weights(network.module_))
 
 
 @pytest.mark.parametrize("name", ["all", "one of them", "widths by labels"])
