@@ -35,7 +35,8 @@ ROOMS = {
         *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
     },
     "specialists": {
-        *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
+        *("exceptions", "_validation", "_input", "metrics", "confusion", "partition", "networks"),
+        "cost",
     },
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),

@@ -38,6 +38,7 @@ from ..networks.augmenting import (
 from ..partition import PARTITIONERS, LabelPartition, TrainingRows
 from .allocation import ALLOCATIONS
 from .evidence import Evidence, gather_evidence
+from .held_out_check import warn_if_worse
 from .input import (
     Targets,
     check_base,
@@ -337,6 +338,11 @@ class SpecialistHeadAugmenter(
         ValueError
             If X, y or a parameter is malformed, a label never occurs, the attach point does not
             exist, or the heads cost more than ``budget``.
+
+        Warns
+        -----
+        UserWarning
+            If the augmented network ranks ``X_val`` worse than its base does.
         """
         self.__dict__.pop("network_", None)  # a fit that fails leaves nothing half new
         base = self._base()
@@ -352,6 +358,9 @@ class SpecialistHeadAugmenter(
         self._learn_partitions(evidence, targets.rows, seeds[4::2])
         self._plan_heads(evidence, targets.rows.X)
         self._train(targets, seeds[5::2], seeds[1])
+        if held_out_rows[0] is not None and evidence.held_out is not None:
+            after = self.predict_proba(held_out_rows[0])
+            warn_if_worse(evidence.held_out.scores, after, evidence.held_out.y)
         return self
 
     # -- stages of fit -------------------------------------------------------------------------

@@ -55,8 +55,10 @@ def is_prefit(cv: Any) -> bool:
 
 
 def comes_fitted(base: Any, cv: Any) -> bool:
-    """Tell whether the base is to be used as it is."""
-    return is_prefit(cv) or isinstance(base, FrozenEstimator) or is_network(base)
+    """Tell whether the base is to be used as it is; a frozen network may end a Pipeline."""
+    if is_prefit(cv) or isinstance(base, FrozenEstimator) or is_network(base):
+        return True
+    return hasattr(base, "steps") and comes_fitted(base.steps[-1][1], cv)
 
 
 def gather_evidence(

@@ -25,6 +25,9 @@ from hierlearn import (
     TorchMLPClassifier,
 )
 
+# Heads of these tests are trained for moments; whether they do harm is tested beside them.
+pytestmark = pytest.mark.filterwarnings("ignore:The heads did harm:UserWarning")
+
 APART = LabelPartition(np.arange(10), [0, 0, 1, 1, 2, 2, 0, 1, 2, 0])
 OVERLAPPING = LabelPartition.from_groups([[0, 1, 6, 9], [2, 3, 7, 1], [4, 5, 8, 3]], np.arange(10))
 SMALL = {"head_sizes": (12,), "head_epochs": 8, "random_state": 0}
@@ -341,12 +344,16 @@ def test_evaluate_may_be_a_number_of_numpy(base, train, evaluate):
     )
 
 
-def test_networks_in_freezers_and_pipelines_in_pipelines(base, train, test):
-    inner = make_pipeline(StandardScaler(with_std=False), FrozenEstimator(base))
-    outer = make_pipeline(StandardScaler(with_std=False), inner)
-    clf = SpecialistHeadAugmenter(outer, **SMALL).fit(*train)
-    assert clf.score(*test) > 0.5
+def test_networks_in_freezers_and_pipelines_in_pipelines(network, train, test):
+    centred = make_pipeline(StandardScaler(with_std=False), network()).fit(*train)
+    base = centred[-1]
+    inner = make_pipeline(centred[0], FrozenEstimator(base))
+    outer = make_pipeline(StandardScaler(with_mean=False, with_std=False).fit(train[0]), inner)
+    clf = SpecialistHeadAugmenter(outer, APART, **SMALL).fit(*train)
+    assert clf.score(*test) > 0.7
     assert clf._opened.classifier is base
+    with pytest.raises(ValueError, match="pass X_val and y_val to fit"):
+        SpecialistHeadAugmenter(outer, **SMALL).fit(*train)
 
 
 def test_fine_tuning_reaches_weights_that_were_frozen(module, train):

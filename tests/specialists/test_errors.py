@@ -13,6 +13,8 @@ from hierlearn import (
 )
 from hierlearn.exceptions import PartitionError
 
+pytestmark = pytest.mark.filterwarnings("ignore:The heads did harm:UserWarning")
+
 APART = LabelPartition(np.arange(10), [0, 0, 1, 1, 2, 2, 0, 1, 2, 0])
 
 

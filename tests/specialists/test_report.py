@@ -9,6 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from hierlearn import LabelPartition, SpecialistHeadAugmenter
 from hierlearn.cost import estimator_cost, layer_table
 
+pytestmark = pytest.mark.filterwarnings("ignore:The heads did harm:UserWarning")
+
 APART = LabelPartition(np.arange(10), [0, 0, 1, 1, 2, 2, 0, 1, 2, 0])
 BASE = 64 * 24 + 24 * 16 + 16 * 10
 PARAMETERS = BASE + 24 + 16 + 10
