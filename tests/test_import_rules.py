@@ -40,7 +40,7 @@ ROOMS = {
     },
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),
-        *("metrics", "specialists"),
+        *("_input", "metrics", "specialists"),
     },
     "display": {"exceptions", "_validation", "partition"},
     "datasets": {"exceptions", "_validation", "partition"},

@@ -9,11 +9,11 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
 
+from .._input import last_step
 from .._validation import num_samples
 from ..networks.augmenting import is_network
 from .comparison import Comparison, Measurement
 from .measuring import Trial, check_k, resolve_scoring
-from .training import last_step
 
 
 @singledispatch

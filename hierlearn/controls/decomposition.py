@@ -9,20 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from .._input import last_step
 from ..cost import CostReport, estimator_cost, gate_cost
 from ..hierarchy import HierarchicalDecompositionClassifier
 from ..partition import permute_classes
 from .comparing import run_variants
 from .comparison import Measurement
 from .measuring import Trial, cluster_accuracy, seeded
-from .training import (
-    TRAINING_PASSES,
-    as_expensive,
-    equal_epochs,
-    last_step,
-    own_epochs,
-    trained_as_long,
-)
+from .training import TRAINING_PASSES, as_expensive, equal_epochs, own_epochs, trained_as_long
 
 
 @equal_epochs.register

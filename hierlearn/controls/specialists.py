@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._input import last_step
 from .._validation import draw_seeds
 from ..cost import Cost
 from ..networks import HeadPlan
@@ -24,7 +25,7 @@ from ..specialists.plan import members_of
 from .comparing import run_variants
 from .comparison import Measurement
 from .measuring import Trial, expected_cost, seeded
-from .training import TRAINING_PASSES, as_expensive, equal_epochs, last_step, trained_as_long
+from .training import TRAINING_PASSES, as_expensive, equal_epochs, trained_as_long
 
 
 @expected_cost.register

@@ -8,6 +8,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from .._input import last_step, unfrozen
 from ..networks.widening import widened
 from .measuring import expected_cost, without_seeds
 
@@ -71,19 +72,6 @@ def as_expensive(fitted: Any, X: Any = None) -> Any:
     network = last_step(fitted.base_estimator_)
     params = widened(network, expected_cost(fitted, X).multiply_adds)
     return None if params is None else _with_last_step(unfitted_base(fitted), **params)
-
-
-def unfrozen(estimator: Any) -> Any:
-    """Return what a FrozenEstimator holds, any other estimator as it is."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator
-
-
-def last_step(estimator: Any) -> Any:
-    """Return the last step of a Pipeline, out of whatever Pipelines and freezers it lies in."""
-    estimator = unfrozen(estimator)
-    return last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
 def unfitted_base(fitted: Any) -> Any:

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from hierlearn import LabelPartition, SpecialistHeadAugmenter, TorchMLPClassifier
+from hierlearn._input import last_step
 from hierlearn.controls import (
     as_expensive,
     compare,
@@ -23,7 +24,7 @@ from hierlearn.controls import (
     regrown,
     trained_as_long,
 )
-from hierlearn.controls.training import last_step, unfitted_base
+from hierlearn.controls.training import unfitted_base
 from hierlearn.cost import estimator_cost
 
 SMALL = {"hidden_layer_sizes": (24, 16), "lr": 0.01, "max_epochs": 3}
