@@ -147,8 +147,8 @@ def _row(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
 
 
-def _check_runs(module: nn.Module, shape: tuple[int, ...]) -> None:
-    """Refuse a network that does not take the rows of X, in one line."""
+def _check_runs(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a network's output for one row; refuse one that does not take the rows of X."""
     try:
         with torch.no_grad():
             output = copy.deepcopy(module).eval()(_row(module, shape))
@@ -160,6 +160,7 @@ def _check_runs(module: nn.Module, shape: tuple[int, ...]) -> None:
             f"base_estimator must turn rows of shape {shape}, those of X, in floating point, into "
             f"a tensor of logits. Got {found} instead; give the X it was trained on."
         )
+    return output
 
 
 def _opened_pipeline(fitted: Any) -> tuple[Pipeline | None, BaseTorchClassifier]:
@@ -200,7 +201,18 @@ def fitted_classifier(
     -------
     TorchClassifier
         Ready to predict.
+
+    Raises
+    ------
+    ValueError
+        If it does not take such rows, or has not an output for each class.
     """
+    n_outputs = _check_runs(module, tuple(input_shape)).shape[-1]
+    if n_outputs != len(classes):
+        raise ValueError(
+            f"base_estimator must have an output for each of the {len(classes)} classes of y. Got "
+            f"a network with {n_outputs} outputs instead; pass the y that it was trained on."
+        )
     classifier = TorchClassifier(type(module))
     classifier.module_ = copy.deepcopy(module).eval()
     classifier.classes_ = np.asarray(classes)

@@ -45,7 +45,6 @@ from .input import (
     check_confusion_settings,
     check_held_out,
     check_input,
-    check_outputs,
 )
 from .plan import HeadSettings, check_sizes, plan_heads
 from .report import AugmentationReport, augmentation_report, cost_rows
@@ -392,7 +391,6 @@ class SpecialistHeadAugmenter(
         self.held_out_, self.confusion_ = evidence.held_out, evidence.confusion
         self._probe_shares = evidence.probe_shares
         self._opened = open_base(evidence.base, self.attach_at)
-        check_outputs(self._opened.tapped.classifier.out_features, len(self.classes_))
         return evidence
 
     def _needs_evidence(self, given: bool) -> bool:

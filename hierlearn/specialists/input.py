@@ -215,12 +215,3 @@ def as_fitted_base(base: Any, X: Any, classes: NDArray[Any], multilabel: bool) -
             f"{len(classes)} classes, or others, instead; add samples, or fit the base on them."
         )
     return base
-
-
-def check_outputs(n_outputs: int, n_classes: int) -> None:
-    """Refuse a bare network whose outputs are not one for each class."""
-    if n_outputs != n_classes:
-        raise ValueError(
-            f"base_estimator must have an output for each of the {n_classes} classes of y. Got a "
-            f"network with {n_outputs} outputs instead; pass the y that it was trained on."
-        )
