@@ -27,6 +27,9 @@ from hierlearn.controls import (
 from hierlearn.controls.training import unfitted_base
 from hierlearn.cost import estimator_cost
 
+# Heads of these tests are trained for moments only.
+pytestmark = pytest.mark.filterwarnings("ignore:The heads did harm:UserWarning")
+
 SMALL = {"hidden_layer_sizes": (24, 16), "lr": 0.01, "max_epochs": 3}
 SETTINGS = {
     "all": {"head_sizes": (8,)},
