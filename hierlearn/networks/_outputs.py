@@ -56,7 +56,9 @@ class LogitsMixin:
             Columns in the order of ``classes_``. Rows sum to one, but for a multi-label y, where
             every column is the probability of its label.
         """
-        logits = self._logits(self._check_X(X))
+        return self._posteriors(self._logits(self._check_X(X)))
+
+    def _posteriors(self, logits: np.ndarray) -> np.ndarray:
         return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from torch import nn
 
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
-from ._forward import forward
 from ._runtime import isolated, resolve_device, threads
 from ._skorch import train_network
 from ._target import drop_zero_weights
@@ -98,9 +96,7 @@ class OpenBase:
 
     def posteriors(self, X: Any) -> np.ndarray:
         """Return the network's class or label posteriors for raw rows."""
-        network = self.classifier
-        logits = forward(self.tapped.module, self.rows(X), network.device, network.n_jobs)
-        return expit(logits) if network.multilabel_ else softmax(logits, axis=1)
+        return self.classifier._posteriors(self.classifier._logits(self.rows(X)))
 
     def multiply_adds(self) -> float:
         """Return the multiply-adds of the network for one sample."""
@@ -129,7 +125,6 @@ def open_base(fitted: Any, attach_at: str | None = None) -> OpenBase:
     prefix, classifier = _opened_pipeline(fitted)
     shape = classifier._input_shape
     module = classifier.module_
-    _check_runs(module, shape)
     tapped = TappedNetwork(module, tap_points(module, shape, attach_at))
     with torch.no_grad():
         seen = copy.deepcopy(tapped).eval()(_row(module, shape))
@@ -241,7 +236,7 @@ def tapped_features(base: OpenBase, rows: Any) -> dict[str, Any]:
     device = resolve_device(base.classifier.device, fitted=True)
     tapped = base.tapped.to(device).eval()
     dtype = tapped.classifier.weight.dtype
-    at_input = tapped.points.attach in (0, "input")
+    at_input = tapped.points.at_input
     parts: dict[str, list[np.ndarray]] = {"attach": [], "own": []}
     with torch.inference_mode(), threads(base.classifier.n_jobs):
         for part in prediction_slices(rows.shape):
@@ -338,7 +333,7 @@ def augment(
 
 def _feature_bytes(base: OpenBase, n_samples: int) -> int:
     size = base.tapped.classifier.weight.element_size()
-    at_input = base.tapped.points.attach in (0, "input")
+    at_input = base.tapped.points.at_input
     n_values = base.n_own + (0 if at_input else int(np.prod(base.attach_shape)))
     return n_samples * n_values * size
 
@@ -422,7 +417,7 @@ def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.nd
 def base_posteriors(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
     """Return the posteriors by which samples are routed, shape (n_samples, n_outputs)."""
     logits = _batched(network, base, rows, lambda x: network.base(x).logits)
-    return expit(logits) if network.multilabel else softmax(logits, axis=1)
+    return base.classifier._posteriors(logits)
 
 
 def _batched(network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any) -> np.ndarray:

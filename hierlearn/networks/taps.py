@@ -62,6 +62,11 @@ class TapPoints:
     attach: str | int
     classifier: str
 
+    @property
+    def at_input(self) -> bool:
+        """Whether the heads read what the network itself reads."""
+        return self.attach in (0, INPUT)
+
 
 class TappedNetwork(nn.Module):
     """A trained network, shared and never changed, whose inner features can be read.
