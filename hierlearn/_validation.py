@@ -18,6 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "Matrix",
+    "RealNotInt",
     "StrOptions",
     "as_random_state",
     "check_any_weight",

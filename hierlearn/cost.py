@@ -157,30 +157,65 @@ def decomposition_cost(estimator: Any) -> CostReport:
     """Price a fitted HierarchicalDecompositionClassifier, see its ``cost_report``."""
     flat = estimator_cost(estimator.base_estimator_)
     clusters = tuple(estimator_cost(fine) for fine in estimator.fine_estimators_)
-    family = estimator._family
     if estimator.mixing_ == 1.0:
-        hierarchy = flat
-    else:
-        hierarchy = _shared_cost(estimator, family, flat)
-        for share, cost in zip(estimator.route_frequencies_, clusters, strict=True):
-            hierarchy = hierarchy + cost.scaled(float(share))
-    keeps_flat = estimator.mixing_ == 1.0
-    return CostReport(flat, hierarchy, clusters, str(estimator.routing), keeps_flat)
+        return CostReport(flat, flat, clusters, str(estimator.routing), keeps_flat=True)
+    total = estimator_cost(estimator.hierarchy_estimator_)
+    for cost, share in _source_costs(estimator, flat):
+        total = total + cost.scaled(share)
+    for share, cost in zip(estimator.route_frequencies_, clusters, strict=True):
+        total = total + cost.scaled(float(share))
+    return CostReport(flat, total, clusters, str(estimator.routing))
 
 
 def gate_cost(estimator: Any) -> CostReport:
     """Price the trunk and the branch that names the cluster, without class assignment."""
     flat, family = estimator_cost(estimator.base_estimator_), estimator._family
-    gate = estimator_cost(family.gate) + _trunk_cost(family.split)
+    gate = estimator_cost(family.gate.estimator) + _trunk_cost(family.split)
     return CostReport(flat, gate, (), "gate alone")
 
 
-def _shared_cost(estimator: Any, family: Any, flat: Cost) -> Cost:
-    """Price what every sample passes: the gate and, for gate, trunk or mixing, the base."""
-    gate = estimator_cost(family.gate)
+def source_shares(estimator: Any) -> dict[Any, float]:
+    """Return which share of the samples needs which source of a decomposition's members.
+
+    Parameters
+    ----------
+    estimator : HierarchicalDecompositionClassifier
+        Fitted.
+
+    Returns
+    -------
+    dict of (None, str or transformer) to float
+        Expected under the routes of held-out samples; where several clusters read a source, at most
+        the sum of their shares.
+    """
+    family = estimator._family
+    shares: dict[Any, float] = {}
+    for member, share in zip(family.fine, estimator.route_frequencies_, strict=True):
+        shares[member.source] = min(1.0, shares.get(member.source, 0.0) + float(share))
+    if family.gate is not None:
+        shares[family.gate.source] = 1.0
     if family.gate is None or estimator.mixing_ > 0:
-        return flat + gate
-    return gate if family.split is None else gate + _trunk_cost(family.split)
+        shares["flat"] = 1.0
+    shares.pop(None, None)
+    return shares
+
+
+def _source_costs(estimator: Any, flat: Cost) -> Iterable[tuple[Cost, float]]:
+    """Price what members read, with the share of the samples that needs it."""
+    shares = source_shares(estimator)
+    ground = estimator._family.ground
+    by_flat = shares.pop("flat", 0.0)
+    if by_flat:
+        yield flat, by_flat
+    by_trunk = shares.pop("trunk", 0.0)
+    if by_trunk:
+        trunk = _trunk_cost(ground.split)
+        if by_flat and ground.base_on_trunk:  # the base has run it already, for some or for all
+            yield Cost(trunk.multiply_adds, 0), max(by_trunk - by_flat, 0.0)
+        else:
+            yield trunk, by_trunk
+    for source, share in shares.items():
+        yield estimator_cost(source), share
 
 
 def _trunk_cost(split: Any) -> Cost:
@@ -407,14 +442,26 @@ def _decomposition_rows(estimator: Any) -> Iterable[LayerRow]:
     ]
     if estimator.mixing_ == 1.0:
         return flat
-    needs_flat = family.gate is None or estimator.mixing_ > 0
-    rows = flat if needs_flat else [row for row in flat if row.section == "trunk"]
-    rows += _within("gate", family.gate, layers=above if family.gate_is_branch else [])
+    shares = source_shares(estimator)
+    needs = {"base": shares.pop("flat", 0.0), "trunk": shares.pop("trunk", 0.0)}
+    if not family.ground.base_on_trunk:
+        flat = list(_within("base", family.base)) + list(_trunk_rows(family.split))
+    elif needs["base"]:
+        needs["trunk"] = max(needs.values())
+    rows = [replace(row, share=needs[row.section]) for row in flat if needs[row.section]]
+    for source, share in shares.items():
+        rows += _within("backbone", source, share)
+    if family.gate is not None:
+        layers = above if family.gate.source == "trunk" and family.gate_names_classes else []
+        rows += _within("gate", family.gate.estimator, layers=layers)
     clusters = family.partition.cluster_names, estimator.route_frequencies_
     for name, share, fine in zip(*clusters, estimator.fine_estimators_, strict=True):
-        layers = above if family.fine_are_branches and hasattr(fine, "module_") else []
-        rows += _within(str(name), fine, float(share), layers)
+        rows += _within(str(name), fine, float(share), above if hasattr(fine, "head") else [])
     return rows
+
+
+def _trunk_rows(split: Any) -> Iterable[LayerRow]:
+    return network_rows(split.trunk, split.network._input_shape, section="trunk")
 
 
 def _layer_names(split: Any) -> tuple[list[str], list[str]]:

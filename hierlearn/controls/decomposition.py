@@ -132,7 +132,7 @@ def _(
         "hierarchy, soft": hierarchy.rerouted("soft", mixing=0.0),
     }
     found = [trial.fitted(name, flat) for name, flat in controls.items() if flat is not None]
-    if hierarchy._family.gate_is_branch:
+    if hierarchy._family.gate_names_classes:
         found.append(trial.measured("gate alone", GateAlone(hierarchy), seconds))
     found += [trial.measured(name, fitted, seconds) for name, fitted in variants.items()]
     return hierarchy, [*found, trial.fitted("hierarchy, permuted", permuted(hierarchy, trial.seed))]

@@ -21,7 +21,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import check_rows, unfrozen
-from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
+from .._validation import HasMethods, Interval, RealNotInt, StrOptions, draw_seeds, fit_context
 from ..confusion import (
     HeldOutScores,
     fit_with_weight,
@@ -99,9 +99,10 @@ class HierarchicalDecompositionClassifier(
         Epochs of fine-tuning; None takes the base network's ``max_epochs``.
     branch_lr : float or None, default=None
         Learning rate of fine-tuning; None takes twice the base network's.
-    routing : {"soft", "hard"} or int, default=3
-        Which clusters are evaluated: all, the most probable one, or the k most probable ones.
-        Three are nearly as accurate as all, at a cost that does not grow with their number.
+    routing : {"soft", "hard"}, int or float in (0, 1), default=3
+        Which clusters are evaluated: all, the most probable one, the k most probable ones, or
+        those of at least a probability. Three are nearly as accurate as all, at a cost that does
+        not grow with their number.
     mixing : "auto" or float in [0, 1], default="auto"
         Weight of the flat base's posterior. 0 is the paper's pure hierarchy. ``"auto"`` chooses it
         on held-out data, and keeps to the flat network unless the gain there exceeds its standard
@@ -192,7 +193,11 @@ class HierarchicalDecompositionClassifier(
         "branch_at": [str, None],
         "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "branch_lr": [Interval(Real, 0, None, closed="neither"), None],
-        "routing": [StrOptions({"hard", "soft"}), Interval(Integral, 1, None, closed="left")],
+        "routing": [
+            StrOptions({"hard", "soft"}),
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+        ],
         "mixing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "max_depth": [Interval(Integral, 1, None, closed="left")],
         "cv": "no_validation",
@@ -215,7 +220,7 @@ class HierarchicalDecompositionClassifier(
         branch_at: str | None = None,
         branch_epochs: int | None = None,
         branch_lr: float | None = None,
-        routing: str | int = 3,
+        routing: str | float = 3,
         mixing: str | float = "auto",
         max_depth: int = 1,
         cv: Any = None,
@@ -325,10 +330,11 @@ class HierarchicalDecompositionClassifier(
         self._say(f"{self.partition_.n_clusters} class assignment classifiers")
         temperature = float(np.mean([fold.temperature for fold in held_out.folds]))
         self._family = fit_family(self.base_estimator_, self.partition_, data, plan, temperature)
-        self.hierarchy_estimator_ = self._family.gate
-        self.fine_estimators_ = self._family.fine
+        gate = self._family.gate
+        self.hierarchy_estimator_ = None if gate is None else gate.estimator
+        self.fine_estimators_ = tuple(member.estimator for member in self._family.fine)
         seen = data.take(held_out.indices)
-        self._held_out_gate = self._family.gate_posteriors(seen.X), seen.weight
+        self._held_out_gate = self._family.gate_posteriors(seen), seen.weight
         self.route_frequencies_ = self._route_frequencies()
 
     def _base(self) -> Any:
@@ -398,7 +404,7 @@ class HierarchicalDecompositionClassifier(
                 fold.estimator, self.partition_, data.take(train), plan, fold.temperature
             )
             unseen = data.take(test)
-            parts.append((*family.both_posteriors(unseen.X, self.routing), unseen.codes, test))
+            parts.append((*family.both_posteriors(unseen, self.routing), unseen.codes, test))
         flat, hierarchy, codes, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
         weight = None if data.weight is None else data.weight[rows]
         choice = choose_mixing(flat, hierarchy, codes, weight)
@@ -484,13 +490,13 @@ class HierarchicalDecompositionClassifier(
         return sparse.csr_array(route(self._family.gate_posteriors(X), self.routing) > 0)
 
     def rerouted(
-        self, routing: str | int | None = None, mixing: float | None = None
+        self, routing: str | float | None = None, mixing: float | None = None
     ) -> HierarchicalDecompositionClassifier:
         """Return this fitted hierarchy with other prediction settings; nothing is trained.
 
         Parameters
         ----------
-        routing : {"soft", "hard"}, int or None, default=None
+        routing : {"soft", "hard"}, int, float or None, default=None
             Which clusters are evaluated; None keeps the present routing.
         mixing : float in [0, 1] or None, default=None
             Weight of the flat posterior; None keeps the present weight, which ``mixing="auto"``

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,22 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._input import last_step, unfrozen
 from .._validation import draw_seeds, safe_indexing
-from ..confusion import align_columns, class_scores, fit_with_weight, seed_estimator
+from ..confusion import fit_with_weight, seed_estimator
 from ..partition import LabelPartition, TrainingRows
 from .routing import combine, route
+from .sources import (
+    TRUNK,
+    Ground,
+    Posteriors,
+    Rows,
+    on_source,
+    readable,
+    source_key,
+    source_of,
+)
 
-Posteriors = NDArray[np.float64]
+# What stands for a copy of the base network's upper layers, in the place of an estimator.
+BRANCH = "branch"
 
 
 @dataclass(frozen=True)
@@ -59,122 +70,163 @@ class FamilyPlan:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A fitted classifier of a family and where it reads.
+
+    Parameters
+    ----------
+    estimator : classifier or None
+        None where there is nothing to learn from, so that all classes are equally likely.
+    source : None, str or transformer, default=None
+        See :mod:`hierlearn.hierarchy.sources`.
+    """
+
+    estimator: Any
+    source: Any = None
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Rows that visit the readers of one source, so that it is computed for no others.
+
+    Parameters
+    ----------
+    rows : Rows
+        The visitors.
+    numbers : ndarray of shape (n_visitors,) or None
+        Their row numbers, ascending; None for all rows.
+    """
+
+    rows: Rows
+    numbers: NDArray[np.intp] | None
+
+    def of(self, source: Any, visitors: NDArray[np.intp]) -> Any:
+        """Return what the source gives for some of the visitors."""
+        positions = visitors if self.numbers is None else np.searchsorted(self.numbers, visitors)
+        return safe_indexing(self.rows.of(source), positions)
+
+
+@dataclass(frozen=True)
 class Family:
     """Fitted members and what is needed to ask them.
 
     Parameters
     ----------
-    partition : LabelPartition
-        Which member knows which classes.
-    base : classifier
-        The flat network.
-    gate : classifier or None
+    ground : Ground
+        The flat network, the partition and what else the members stand on.
+    gate : Member or None
         The hierarchy classifier; None sums the base's posteriors.
-    fine : tuple of (classifier or None)
-        One class assignment classifier per cluster; None where one class leaves no choice.
-    split : Split or None
-        The base as trunk and head, where members grow from the trunk.
-    gate_is_branch, fine_are_branches : bool
-        Whether the gate, and the fine classifiers, take the trunk's features instead of X.
-    temperature : float
-        Softmax temperature for members that give decision values only.
+    fine : tuple of Member
+        One class assignment classifier per cluster.
+    gate_names_classes : bool
+        Whether the gate knows all classes, and its posteriors are summed over each cluster, or
+        names the cluster itself.
     """
 
-    partition: LabelPartition
-    base: Any
-    gate: Any
-    fine: tuple[Any, ...]
-    split: Any
-    gate_is_branch: bool
-    fine_are_branches: bool
-    temperature: float
+    ground: Ground
+    gate: Member | None
+    fine: tuple[Member, ...]
+    gate_names_classes: bool = False
+
+    @property
+    def base(self) -> Any:
+        """The flat network."""
+        return self.ground.base
+
+    @property
+    def partition(self) -> LabelPartition:
+        """Which member knows which classes."""
+        return self.ground.partition
+
+    @property
+    def split(self) -> Any:
+        """The base as trunk and head, where members read the trunk; else None."""
+        return self.ground.split
+
+    def rows(self, X: Any) -> Rows:
+        """Return rows on their way through this family; training rows bring their features."""
+        if isinstance(X, Rows):
+            return X
+        if isinstance(X, TrainingRows):
+            return Rows.of_training(self.ground, X)
+        return Rows(self.ground, X)
 
     def flat_posteriors(self, X: Any) -> Posteriors:
         """Return the base's class posteriors, columns in partition order."""
-        return self._scores(self.base, X, self.partition.classes)
+        return self.ground.scores(self.base, X, self.partition.classes)
 
     def gate_posteriors(self, X: Any) -> Posteriors:
         """Return cluster posteriors ``p``, shape (n_samples, n_clusters)."""
-        return self._gate(Rows(self, X))
+        return self._gate(self.rows(X))
 
     def gate_class_posteriors(self, X: Any) -> Posteriors:
         """Return the class posteriors that a gate over classes sums: its own, or the base's."""
-        rows = Rows(self, X)
-        if not self.gate_is_branch:
+        rows = self.rows(X)
+        if self.gate is None or not self.gate_names_classes:
             return rows.flat
-        return self._scores(self.gate, rows.features, self.partition.classes)
+        return self._answers(self.gate, rows, self.partition.classes)
 
-    def posteriors(self, X: Any, routing: str | int) -> tuple[Posteriors, Posteriors]:
+    def posteriors(self, X: Any, routing: str | float) -> tuple[Posteriors, Posteriors]:
         """Return the hierarchy's class posteriors and the weight of every cluster visited."""
-        return self._hierarchy(Rows(self, X), routing)
+        return self._hierarchy(self.rows(X), routing)
 
-    def both_posteriors(self, X: Any, routing: str | int) -> tuple[Posteriors, Posteriors]:
+    def both_posteriors(self, X: Any, routing: str | float) -> tuple[Posteriors, Posteriors]:
         """Return the flat base's and the hierarchy's class posteriors, apart."""
-        rows = Rows(self, X)
+        rows = self.rows(X)
         return rows.flat, self._hierarchy(rows, routing)[0]
 
-    def mixed_posteriors(self, X: Any, routing: str | int, mixing: float) -> Posteriors:
+    def mixed_posteriors(self, X: Any, routing: str | float, mixing: float) -> Posteriors:
         """Return class posteriors: the flat base's with weight ``mixing``, else the hierarchy's."""
-        rows = Rows(self, X)
+        rows = self.rows(X)
         hierarchy, _ = self._hierarchy(rows, routing)
         return hierarchy if mixing == 0 else mixing * rows.flat + (1 - mixing) * hierarchy
 
-    def _hierarchy(self, rows: Rows, routing: str | int) -> tuple[Posteriors, Posteriors]:
+    def _hierarchy(self, rows: Rows, routing: str | float) -> tuple[Posteriors, Posteriors]:
         weights = route(self._gate(rows), routing)
-        inputs = rows.features if self.fine_are_branches else rows.X
         members = member_codes(self.partition)
-        fine = [partial(self._ask, cluster, inputs, codes) for cluster, codes in enumerate(members)]
+        visits = self._visits(rows, weights)
+        fine = [partial(self._ask, cluster, visits) for cluster in range(len(members))]
         return combine(weights, fine, members, self.partition.n_classes), weights
 
+    def _visits(self, rows: Rows, weights: Posteriors) -> dict[Any, Visits]:
+        """Return, for every source, the rows that visit one of its readers."""
+        readers: dict[Any, list[int]] = {}
+        for cluster, member in enumerate(self.fine):
+            readers.setdefault(source_key(member.source), []).append(cluster)
+        found = {}
+        for key, clusters in readers.items():
+            visitors = np.flatnonzero(weights[:, clusters].any(axis=1))
+            known = rows.knows(self.fine[clusters[0]].source)
+            # Where all rows are known, or all of them visit, there is nothing to leave out.
+            everyone = known or len(visitors) == len(weights)
+            found[key] = Visits(rows, None) if everyone else Visits(rows.take(visitors), visitors)
+        return found
+
     def _gate(self, rows: Rows) -> Posteriors:
-        clusters, classes = np.arange(self.partition.n_clusters), self.partition.classes
         if self.gate is None:
             return self.partition.cluster_scores(rows.flat)
-        if self.gate_is_branch:
-            return self.partition.cluster_scores(self._scores(self.gate, rows.features, classes))
-        return self._scores(self.gate, rows.X, clusters)
+        if self.gate_names_classes:
+            return self.partition.cluster_scores(self.gate_class_posteriors(rows))
+        return self._answers(self.gate, rows, np.arange(self.partition.n_clusters))
 
     def _ask(
-        self, cluster: int, inputs: Any, codes: NDArray[np.int64], rows: NDArray[np.intp]
+        self, cluster: int, visits: dict[Any, Visits], visitors: NDArray[np.intp]
     ) -> Posteriors:
         """Return the posteriors ``q`` of one class assignment classifier for some rows."""
-        estimator = self.fine[cluster]
-        if estimator is None:
-            return np.full((len(rows), len(codes)), 1 / len(codes))
-        part = safe_indexing(inputs, rows)
-        return self._scores(estimator, part, self.partition.classes[codes])
+        member, codes = self.fine[cluster], self.partition.members(cluster)
+        if member.estimator is None:
+            return np.full((len(visitors), len(codes)), 1 / len(codes))
+        X = visits[source_key(member.source)].of(member.source, visitors)
+        return self._scores(member, X, self.partition.classes[codes])
 
-    def _scores(self, estimator: Any, X: Any, wanted: NDArray[Any]) -> Posteriors:
-        scores = class_scores(estimator, X, temperature=self.temperature)
-        return align_columns(scores, estimator.classes_, wanted)
+    def _answers(self, member: Member, rows: Rows, wanted: NDArray[Any]) -> Posteriors:
+        return self._scores(member, rows.of(member.source), wanted)
 
-
-class Rows:
-    """Rows on their way through a family: what several members need is computed once.
-
-    Parameters
-    ----------
-    family : Family
-    X : array-like or sparse matrix of shape (n_samples, ...)
-    """
-
-    def __init__(self, family: Family, X: Any) -> None:
-        self.family = family
-        self.X = X
-
-    @cached_property
-    def features(self) -> Any:
-        """The trunk's output, shape (n_samples, ...)."""
-        return self.family.split.features(self.X)
-
-    @cached_property
-    def flat(self) -> Posteriors:
-        """The base's class posteriors, from the trunk's output where there is a trunk."""
-        family = self.family
-        if family.split is None:
-            return family.flat_posteriors(self.X)
-        scores = family.split.posteriors(self.features)
-        return align_columns(scores, family.split.network.classes_, family.partition.classes)
+    def _scores(self, member: Member, X: Any, wanted: NDArray[Any]) -> Posteriors:
+        estimator = on_source(member.estimator)
+        if member.source is not None:
+            X = readable(estimator, X)
+        return self.ground.scores(estimator, X, wanted)
 
 
 def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:
@@ -218,39 +270,56 @@ def fit_family(
     Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
     sec. 3.2 and 3.3.
     """
-    gate_is_branch = isinstance(plan.hierarchy_estimator, str)
-    fine_are_branches = plan.fine_estimator is None and branches_from(base)
     data = data.drop_unweighted()
-    split = _split(base, plan) if gate_is_branch or fine_are_branches else None
-    features = data if split is None else replace(data, X=split.features(data.X))
+    gate_template, fine_template = _templates(base, plan)
+    split = _split(base, plan) if _reads_trunk(base, gate_template, fine_template) else None
+    ground = Ground(base, partition, split, temperature)
+    rows = Rows.of_training(ground, data)
     seeds = draw_seeds(plan.seed, partition.n_clusters + 1).tolist()
 
-    gate_rows = features if gate_is_branch else data
-    gate = _fit_gate(_gate_template(split, plan), gate_rows, partition, plan, seeds[0])
-    fine_rows = features if fine_are_branches else data
-    template = _fine_template(base, split, plan)
-    fine = Parallel(n_jobs=plan.n_jobs)(
-        delayed(_fit_fine)(template, _in_cluster(fine_rows, codes), partition, seed, plan.deepen)
-        for codes, seed in zip(member_codes(partition), seeds[1:], strict=True)
-    )
+    gate = _fit_gate(_grown(gate_template, split, plan), rows, data, plan, seeds[0])
+    fine = _fit_fine(_grown(fine_template, split, plan), rows, data, plan, seeds[1:])
     for member in (gate, *fine):
         _slim(member, split)
-    return Family(
-        partition, base, gate, tuple(fine), split, gate_is_branch, fine_are_branches, temperature
-    )
+    return Family(ground, gate, tuple(fine), _names_classes(gate_template))
 
 
-def _slim(member: Any, split: Any) -> None:
+def _templates(base: Any, plan: FamilyPlan) -> tuple[Any, Any]:
+    """Return what gate and class assignment classifiers are clones of; "branch" for a branch."""
+    fine = plan.fine_estimator
+    if fine is None:
+        fine = BRANCH if branches_from(base) else unfrozen(base)
+    return plan.hierarchy_estimator, fine
+
+
+def _names_classes(gate_template: Any) -> bool:
+    return isinstance(gate_template, str)
+
+
+def _reads_trunk(base: Any, *templates: Any) -> bool:
+    return any(_is_branch(template) or source_of(template) == TRUNK for template in templates)
+
+
+def _is_branch(template: Any) -> bool:
+    return isinstance(template, str) and template == BRANCH
+
+
+def _grown(template: Any, split: Any, plan: FamilyPlan) -> Any:
+    """Return the unfitted branch where one is asked for, any other template as it is."""
+    return split.branch(plan.branch_epochs, plan.branch_lr) if _is_branch(template) else template
+
+
+def _slim(member: Member | None, split: Any) -> None:
     """Drop what a fitted member no longer needs, so that the family's size is its weights'.
 
     Every branch was given its own copy of the head it started from; they share one again. A
     decomposition in the role of a member lets go of its held-out scores.
     """
-    if member is None:
+    if member is None or member.estimator is None:
         return
-    if split is not None and hasattr(member, "head"):
-        member.head = split.head
-    vars(member).pop("held_out_", None)
+    if split is not None and hasattr(member.estimator, "head"):
+        member.estimator.head = split.head
+    vars(member.estimator).pop("held_out_", None)
 
 
 def _split(base: Any, plan: FamilyPlan) -> Any:
@@ -260,34 +329,36 @@ def _split(base: Any, plan: FamilyPlan) -> Any:
     return split_classifier(unfrozen(base), plan.branch_at)
 
 
-def _gate_template(split: Any, plan: FamilyPlan) -> Any:
-    if isinstance(plan.hierarchy_estimator, str):
-        return split.branch(plan.branch_epochs, plan.branch_lr)
-    return plan.hierarchy_estimator
-
-
-def _fine_template(base: Any, split: Any, plan: FamilyPlan) -> Any:
-    if plan.fine_estimator is not None:
-        return plan.fine_estimator
-    if branches_from(base):
-        return split.branch(plan.branch_epochs, plan.branch_lr)
-    return unfrozen(base)
-
-
 def _fit_gate(
-    template: Any, data: TrainingRows, partition: LabelPartition, plan: FamilyPlan, seed: int
-) -> Any:
+    template: Any, rows: Rows, data: TrainingRows, plan: FamilyPlan, seed: int
+) -> Member | None:
     """Train the hierarchy classifier, on primary clusters whatever the overlap."""
     if template is None:
         return None
-    if isinstance(plan.hierarchy_estimator, str):
+    partition = rows.ground.partition
+    if _names_classes(plan.hierarchy_estimator):
         target = partition.classes[data.codes]
     else:
         target = partition.labels[data.codes]
         if len(np.unique(target)) < 2:
             return None
-    estimator = seed_estimator(clone(template), seed)
-    return fit_with_weight(estimator, data.X, target, data.weight)
+    source, estimator = source_of(template), seed_estimator(clone(on_source(template)), seed)
+    X = rows.X if source is None else readable(estimator, rows.of(source))
+    return Member(fit_with_weight(estimator, X, target, data.weight), source)
+
+
+def _fit_fine(
+    template: Any, rows: Rows, data: TrainingRows, plan: FamilyPlan, seeds: list[int]
+) -> list[Member]:
+    """Train one class assignment classifier a cluster."""
+    source = source_of(template)
+    found = replace(data, X=rows.of(source), features={})
+    partition = rows.ground.partition
+    estimators = Parallel(n_jobs=plan.n_jobs)(
+        delayed(_fit_one)(template, _in_cluster(found, codes), partition, seed, plan.deepen)
+        for codes, seed in zip(member_codes(partition), seeds, strict=True)
+    )
+    return [Member(estimator, source) for estimator in estimators]
 
 
 def _in_cluster(data: TrainingRows, codes: NDArray[np.int64]) -> TrainingRows:
@@ -295,7 +366,7 @@ def _in_cluster(data: TrainingRows, codes: NDArray[np.int64]) -> TrainingRows:
     return data if len(rows) == len(data.codes) else data.take(rows)
 
 
-def _fit_fine(
+def _fit_one(
     template: Any,
     data: TrainingRows,
     partition: LabelPartition,
@@ -305,9 +376,12 @@ def _fit_fine(
     """Train one class assignment classifier; None where its rows are all of one class."""
     if len(np.unique(data.codes)) < 2:
         return _constant(partition.classes[data.codes])
-    estimator = template if deepen is None else deepen(template, data.codes)
+    estimator = on_source(template)
+    if deepen is not None:
+        estimator = deepen(estimator, data.codes)
+    X = data.X if source_of(template) is None else readable(estimator, data.X)
     estimator = seed_estimator(clone(estimator), seed)
-    return fit_with_weight(estimator, data.X, partition.classes[data.codes], data.weight)
+    return fit_with_weight(estimator, X, partition.classes[data.codes], data.weight)
 
 
 def _constant(labels: NDArray[Any]) -> Any:

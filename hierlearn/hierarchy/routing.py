@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,17 @@ from .._validation import check_choice
 Posteriors = NDArray[np.float64]
 
 
-def route(gate: Posteriors, routing: str | int) -> Posteriors:
+def route(gate: Posteriors, routing: str | float) -> Posteriors:
     """Return the weight with which every sample visits every cluster.
 
     Parameters
     ----------
     gate : ndarray of shape (n_samples, n_clusters)
         Cluster posteriors ``p`` of the hierarchy classifier. A row of zeros is a tie between all.
-    routing : {"hard", "soft"} or int
-        ``"hard"`` visits the most probable cluster, an int the k most probable ones, ``"soft"``
-        all that have any probability.
+    routing : {"hard", "soft"}, int or float in (0, 1)
+        ``"hard"`` visits the most probable cluster, an int the k most probable ones, a float those
+        of at least that probability and in any case the most probable one, ``"soft"`` all that have
+        any probability.
 
     Returns
     -------
@@ -33,12 +34,13 @@ def route(gate: Posteriors, routing: str | int) -> Posteriors:
     Raises
     ------
     ValueError
-        If the routing is unknown, or an int below 1.
+        If the routing is unknown, an int below 1, or a float outside (0, 1).
 
     References
     ----------
     Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
-    sec. 3.3 (hard); Yan et al., HD-CNN, 2015 (soft).
+    sec. 3.3 (hard); Yan et al., HD-CNN, ICCV 2015, sec. 3 (soft: probabilistic averaging) and
+    sec. 5 (float: conditional execution).
 
     Examples
     --------
@@ -50,19 +52,42 @@ def route(gate: Posteriors, routing: str | int) -> Posteriors:
     >>> route(gate, 2).round(2)
     array([[0.67, 0.33, 0.  ],
            [0.  , 0.2 , 0.8 ]])
+    >>> route(gate, 0.4)
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
     """
     n_clusters = gate.shape[1]
-    k = _clusters_visited(routing, n_clusters)
-    weights = gate = np.where(gate.any(axis=1, keepdims=True), gate, 1.0)
-    if k < n_clusters:
-        # A stable sort breaks ties by cluster number, whatever the platform.
-        kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
-        weights = np.zeros_like(gate)
-        np.put_along_axis(weights, kept, np.take_along_axis(gate, kept, axis=1), axis=1)
+    gate = np.where(gate.any(axis=1, keepdims=True), gate, 1.0)
+    if _is_threshold(routing):
+        kept = (gate >= float(routing)) | _most_probable(gate, 1)
+    else:
+        k = _clusters_visited(routing, n_clusters)
+        kept = _most_probable(gate, k) if k < n_clusters else np.True_
+    weights = np.where(kept, gate, 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _clusters_visited(routing: str | int, n_clusters: int) -> int:
+def _most_probable(gate: Posteriors, k: int) -> NDArray[np.bool_]:
+    """Mark the k most probable clusters of every row."""
+    # A stable sort breaks ties by cluster number, whatever the platform.
+    kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
+    mask = np.zeros(gate.shape, dtype=bool)
+    np.put_along_axis(mask, kept, True, axis=1)
+    return mask
+
+
+def _is_threshold(routing: str | float) -> bool:
+    if not isinstance(routing, Real) or isinstance(routing, Integral):
+        return False
+    if not 0 < routing < 1:
+        raise ValueError(
+            "routing must be 'hard', 'soft', a whole number of clusters or a probability between 0 "
+            f"and 1, both excluded. Got {routing} instead."
+        )
+    return True
+
+
+def _clusters_visited(routing: str | float, n_clusters: int) -> int:
     if not isinstance(routing, Integral):
         return {"hard": 1, "soft": n_clusters}[check_choice(routing, ("hard", "soft"), "routing")]
     if routing < 1:

@@ -138,3 +138,7 @@ class BranchClassifier(BaseTorchClassifier):
 
     def _takes_nd(self) -> bool:
         return True
+
+    def _source(self) -> str:
+        """Say that in a hierarchy this reads the shared lower layers' output."""
+        return "trunk"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,20 @@ class TrainingRows:
     codes : ndarray of shape (n_samples,)
         Class codes, indices into ``partition.classes``.
     weight : ndarray of shape (n_samples,) or None
+    features : mapping of str to array, default={}
+        What was computed of the rows beforehand, such as a pre-trained network's features.
     """
 
     X: Any
     codes: NDArray[np.int64]
     weight: NDArray[np.float64] | None
+    features: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> TrainingRows:
         """Return some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
-        return TrainingRows(safe_indexing(self.X, rows), self.codes[rows], weight)
+        features = {key: safe_indexing(value, rows) for key, value in self.features.items()}
+        return TrainingRows(safe_indexing(self.X, rows), self.codes[rows], weight, features)
 
     def drop_unweighted(self) -> TrainingRows:
         """Leave out rows of weight zero, which no member may notice."""

@@ -55,13 +55,18 @@ def base(rows):
     return GaussianNB(var_smoothing=0.05).fit(rows.X, NAMES[rows.codes])
 
 
+def estimators(family):
+    """Return the class assignment classifiers."""
+    return [member.estimator for member in family.fine]
+
+
 def eq_2(family, X):
     """Eq. 2 as it is written: the sum over clusters i of p_i times q_k, class by class."""
     p = family.gate_posteriors(X)
     result = np.zeros((len(X), len(family.partition.classes)))
     for i, codes in enumerate(family.partition):
-        q = family.fine[i].predict_proba(X)
-        known = family.fine[i].classes_.tolist()
+        q = family.fine[i].estimator.predict_proba(X)
+        known = family.fine[i].estimator.classes_.tolist()
         for k in codes:
             if NAMES[k] in known:
                 result[:, k] += p[:, i] * q[:, known.index(NAMES[k])]
@@ -89,7 +94,7 @@ def test_gate_without_estimator_sums_the_base(base, rows):
 @pytest.mark.parametrize("partition", [APART, OVERLAPPING])
 def test_gate_learns_primary_clusters_whatever_the_overlap(base, rows, partition):
     plan = replace(PLAN, hierarchy_estimator=GaussianNB())
-    gate = fit_family(base, partition, rows, plan).gate
+    gate = fit_family(base, partition, rows, plan).gate.estimator
     expected = GaussianNB().fit(rows.X, APART.labels[rows.codes])
     assert np.array_equal(gate.classes_, [0, 1, 2])
     assert np.array_equal(gate.theta_, expected.theta_)
@@ -97,7 +102,7 @@ def test_gate_learns_primary_clusters_whatever_the_overlap(base, rows, partition
 
 def test_every_cluster_learns_its_members_and_only_their_rows(base, rows):
     family = fit_family(base, OVERLAPPING, rows, PLAN)
-    for cluster, estimator in enumerate(family.fine):
+    for cluster, estimator in enumerate(estimators(family)):
         codes = OVERLAPPING.members(cluster)
         assert np.array_equal(estimator.classes_, NAMES[codes])
         expected = np.bincount(rows.codes)[codes]
@@ -108,14 +113,14 @@ def test_hard_routing_asks_every_row_of_one_cluster_only(base, rows):
     plan = replace(PLAN, fine_estimator=CountingNB(), hierarchy_estimator=GaussianNB())
     family = fit_family(base, APART, rows, plan)
     _, weights = family.posteriors(rows.X, "hard")
-    asked = [estimator.asked_ for estimator in family.fine]
+    asked = [estimator.asked_ for estimator in estimators(family)]
     assert asked == np.count_nonzero(weights, axis=0).tolist()
     assert sum(asked) == len(rows.X)
 
 
 def test_cluster_of_one_class_costs_no_training(base, rows):
     family = fit_family(base, SINGLES, rows, PLAN)
-    assert all(isinstance(estimator, DummyClassifier) for estimator in family.fine)
+    assert all(isinstance(estimator, DummyClassifier) for estimator in estimators(family))
     posteriors, _ = family.posteriors(rows.X, "soft")
     np.testing.assert_allclose(posteriors, base.predict_proba(rows.X))
 
@@ -141,7 +146,7 @@ def test_class_missing_from_the_rows_gets_no_probability(base, rows):
 def test_cluster_missing_from_the_rows_leaves_its_classes_equal(base, rows, gate):
     seen = rows.take(np.flatnonzero(~np.isin(rows.codes, [4, 5, 6])))
     family = fit_family(base, APART, seen, replace(PLAN, hierarchy_estimator=gate))
-    assert family.fine[1] is None
+    assert family.fine[1].estimator is None
     posteriors, weights = family.posteriors(rows.X, "soft")
     np.testing.assert_allclose(posteriors[:, 4:7], np.tile(weights[:, [1]] / 3, 3))
     np.testing.assert_allclose(posteriors.sum(axis=1), 1)
@@ -164,8 +169,8 @@ def test_weights_reach_every_member(base, rows):
     family = fit_family(base, APART, replace(rows, weight=weight), plan)
     counts = np.bincount(rows.codes) * np.where(np.arange(10) == 5, 3, 1)
     clusters = np.bincount(APART.labels, weights=counts)
-    np.testing.assert_allclose(family.gate.class_prior_, clusters / clusters.sum())
-    for cluster, estimator in enumerate(family.fine):
+    np.testing.assert_allclose(family.gate.estimator.class_prior_, clusters / clusters.sum())
+    for cluster, estimator in enumerate(estimators(family)):
         np.testing.assert_allclose(estimator.class_count_, counts[APART.members(cluster)])
 
 
@@ -178,10 +183,12 @@ def test_members_have_seeds_of_their_own_whatever_n_jobs(base, rows, as_sparse):
         fit_family(base, APART, replace(rows, X=X), replace(plan, n_jobs=n_jobs))
         for n_jobs in (1, 2)
     )
-    seeds = {member.random_state for member in (one.gate, *one.fine)}
+    seeds = {member.random_state for member in (one.gate.estimator, *estimators(one))}
     assert len(seeds) == 4
     assert None not in seeds
-    for alone, beside in zip((one.gate, *one.fine), (two.gate, *two.fine), strict=True):
+    for alone, beside in zip(
+        (one.gate.estimator, *estimators(one)), (two.gate.estimator, *estimators(two)), strict=True
+    ):
         assert np.array_equal(alone.coef_, beside.coef_)
 
 
@@ -194,7 +201,7 @@ def test_deepen_is_asked_for_every_cluster(base, rows):
 
     family = fit_family(base, APART, rows, replace(PLAN, deepen=deepen))
     assert asked == [APART.members(cluster).tolist() for cluster in range(3)]
-    assert [member.var_smoothing for member in family.fine] == [0.05, 0.5, 0.05]
+    assert [member.var_smoothing for member in estimators(family)] == [0.05, 0.5, 0.05]
 
 
 def test_taking_rows_takes_their_weights(rows):

@@ -56,9 +56,30 @@ def test_route_leaves_the_gate_as_it_was():
     assert np.array_equal(gate, before)
 
 
-@pytest.mark.parametrize("routing", ["best", 1.5, None])
+@pytest.mark.parametrize("routing", ["best", None])
 def test_unknown_routing_lists_the_choices(routing):
     with pytest.raises(ValueError, match=r"^routing must be one of 'hard', 'soft'. Got .*\.$"):
+        route(GATE, routing)
+
+
+@pytest.mark.parametrize(
+    ("routing", "expected"),
+    [
+        (0.25, [[5 / 8, 3 / 8, 0], [0, 0, 1], [0, 1, 0]]),
+        (0.3, [[5 / 8, 3 / 8, 0], [0, 0, 1], [0, 1, 0]]),
+        (0.6, [[1, 0, 0], [0, 0, 1], [0, 1, 0]]),
+        (1e-9, GATE),
+    ],
+)
+def test_threshold_keeps_the_clusters_that_reach_it_and_the_most_probable_one(routing, expected):
+    np.testing.assert_allclose(route(GATE, routing), expected)
+
+
+@pytest.mark.parametrize("routing", [0.0, 1.0, 1.5, -0.1, float("nan")])
+def test_threshold_must_be_a_probability(routing):
+    with pytest.raises(
+        ValueError, match=r"^routing must be .* between 0 and 1, both excluded. Got"
+    ):
         route(GATE, routing)
 
 

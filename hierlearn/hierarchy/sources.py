@@ -1,0 +1,156 @@
+"""Where the members of a family read.
+
+A member is asked with raw rows unless it names another *source*: the output of the base network's
+shared lower layers (``"trunk"``), the base's class posteriors (``"flat"``), or the frozen features of
+a pre-trained network. Whatever several members read is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import get_tags
+
+from .._input import unfrozen
+from .._validation import safe_indexing
+from ..confusion import align_columns, class_scores
+from ..partition import LabelPartition, TrainingRows
+
+Posteriors = NDArray[np.float64]
+
+TRUNK, FLAT = "trunk", "flat"
+
+
+def source_of(estimator: Any) -> Any:
+    """Return the source that a classifier reads.
+
+    Parameters
+    ----------
+    estimator : classifier or None
+        Fitted or not.
+
+    Returns
+    -------
+    None, str or transformer
+        None for raw rows, ``"trunk"``, ``"flat"``, or a fitted or unfitted transformer of raw rows
+        with a method ``key()``; transformers of equal keys give equal features.
+    """
+    declared = getattr(unfrozen(estimator), "_source", None)
+    return None if declared is None else declared()
+
+
+def on_source(estimator: Any) -> Any:
+    """Return the classifier that takes the source's output instead of raw rows."""
+    inner = getattr(unfrozen(estimator), "_on_source", None)
+    return estimator if inner is None else inner()
+
+
+def source_key(source: Any) -> str:
+    """Return the name under which a source's output is kept; equal sources have equal names."""
+    if source is None:
+        return "X"
+    return source if isinstance(source, str) else str(source.key())
+
+
+def readable(estimator: Any, features: Any) -> Any:
+    """Return a source's output as a classifier takes it: maps as flat rows, where it must be so."""
+    if np.ndim(features) > 2 and not get_tags(unfrozen(estimator)).input_tags.three_d_array:
+        return features.reshape(len(features), -1)
+    return features
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the members of a family stand on.
+
+    Parameters
+    ----------
+    base : classifier
+        The fitted flat network.
+    partition : LabelPartition
+        Which member knows which classes.
+    split : Split or None, default=None
+        The base as trunk and head, where members read the trunk.
+    temperature : float, default=1.0
+        Softmax temperature for members that give decision values only.
+    base_on_trunk : bool, default=True
+        Whether the base's head may be run on the trunk's output. Not so once the trunk was tuned
+        for the members.
+    """
+
+    base: Any
+    partition: LabelPartition
+    split: Any = None
+    temperature: float = 1.0
+    base_on_trunk: bool = True
+
+    def scores(self, estimator: Any, X: Any, wanted: NDArray[Any]) -> Posteriors:
+        """Return a classifier's posteriors of the wanted labels, shape (n_samples, n_wanted)."""
+        scores = class_scores(estimator, X, temperature=self.temperature)
+        return align_columns(scores, estimator.classes_, wanted)
+
+
+class Rows:
+    """Rows on their way through a family: what several members read is computed once.
+
+    Parameters
+    ----------
+    ground : Ground
+    X : array-like or sparse matrix of shape (n_samples, ...)
+    features : mapping of str to array, default={}
+        Outputs of sources for these rows, as far as they are known already.
+    """
+
+    def __init__(self, ground: Ground, X: Any, features: Mapping[str, Any] | None = None) -> None:
+        self.ground = ground
+        self.X = X
+        self._known = dict(features or {})
+
+    @classmethod
+    def of_training(cls, ground: Ground, data: TrainingRows) -> Rows:
+        """Return the rows of training data, with the features that came with them."""
+        return cls(ground, data.X, data.features)
+
+    def of(self, source: Any) -> Any:
+        """Return what a source gives for these rows; None is the raw rows."""
+        if source is None:
+            return self.X
+        key = source_key(source)
+        if key not in self._known:
+            self._known[key] = self._computed(source)
+        return self._known[key]
+
+    def knows(self, source: Any) -> bool:
+        """Tell whether a source was computed for these rows already, or need not be."""
+        return source is None or source_key(source) in self._known
+
+    @property
+    def flat(self) -> Posteriors:
+        """The base's class posteriors, columns in partition order."""
+        posteriors: Posteriors = self.of(FLAT)
+        return posteriors
+
+    def take(self, rows: NDArray[np.intp]) -> Rows:
+        """Return some of the rows, with what was computed of them."""
+        known = {key: safe_indexing(value, rows) for key, value in self._known.items()}
+        return Rows(self.ground, safe_indexing(self.X, rows), known)
+
+    def _computed(self, source: Any) -> Any:
+        ground = self.ground
+        if source == TRUNK:
+            return ground.split.features(self.X)
+        if source == FLAT:
+            return self._flat()
+        return source.fit_transform(self.X)
+
+    def _flat(self) -> Posteriors:
+        ground = self.ground
+        classes = ground.partition.classes
+        if ground.split is None or not ground.base_on_trunk:
+            return ground.scores(ground.base, self.X, classes)
+        scores = ground.split.posteriors(self.of(TRUNK))
+        return align_columns(scores, ground.split.network.classes_, classes)
