@@ -60,7 +60,9 @@ _HOMES = {
     "ConfusionSpectralPartitioner": "partition",
     "HierarchicalDecompositionClassifier": "hierarchy",
     "LabelPartition": "partition",
+    "NetworkSelector": "hierarchy",
     "RandomPartitioner": "partition",
+    "SelectionTable": "hierarchy",
     "SpecialistHeadAugmenter": "specialists",
     "TaxonomyPartitioner": "partition",
     "TorchClassifier": "networks",
@@ -77,7 +79,9 @@ __all__ = [
     "ConfusionSpectralPartitioner",
     "HierarchicalDecompositionClassifier",
     "LabelPartition",
+    "NetworkSelector",
     "RandomPartitioner",
+    "SelectionTable",
     "SpecialistHeadAugmenter",
     "TaxonomyPartitioner",
     "TorchClassifier",
@@ -114,7 +118,11 @@ if TYPE_CHECKING:
         specialists,
     )
     from hierlearn.confusion import class_scores, confusion_from_scores, held_out_scores
-    from hierlearn.hierarchy import HierarchicalDecompositionClassifier
+    from hierlearn.hierarchy import (
+        HierarchicalDecompositionClassifier,
+        NetworkSelector,
+        SelectionTable,
+    )
     from hierlearn.networks import TorchClassifier, TorchMLPClassifier
     from hierlearn.partition import (
         CentroidPartitioner,

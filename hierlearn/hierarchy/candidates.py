@@ -1,0 +1,148 @@
+"""The candidates of network selection: what they are called and where they read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from .._input import last_step
+
+STAND_INS = ("branch", "flat")
+"""Candidates that only a hierarchy can supply."""
+
+_DEFAULT_SIZES = ((), (25, 10), (50,), (100,), (200,), (200, 150))
+
+
+def default_candidates() -> list[tuple[str, Any]]:
+    """Return multi-layer perceptrons from none to two hidden layers, by name."""
+    from ..networks import TorchMLPClassifier
+
+    return name_candidates([TorchMLPClassifier(sizes) for sizes in _DEFAULT_SIZES])
+
+
+def name_candidates(candidates: Any) -> list[tuple[str, Any]]:
+    """Return candidates as (name, classifier) pairs.
+
+    Parameters
+    ----------
+    candidates : list of classifier, list of (str, classifier), or mapping of str to classifier
+        Each classifier may be ``"flat"`` or ``"branch"``.
+
+    Returns
+    -------
+    list of (str, classifier or str)
+        A classifier without a name is called after its layers where it has
+        ``hidden_layer_sizes`` ("mlp-200-150"), else after its class; of several with the same name
+        each gets a number.
+
+    Raises
+    ------
+    ValueError
+        If there are none, a name occurs twice or contains "__", or something else than a
+        classifier or a known string is among them.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from hierlearn.hierarchy.candidates import name_candidates
+    >>> named = name_candidates([MLPClassifier((20,)), GaussianNB(), GaussianNB(), "flat"])
+    >>> [name for name, _ in named]
+    ['mlp-20', 'gaussiannb-1', 'gaussiannb-2', 'flat']
+    """
+    if isinstance(candidates, Mapping):
+        named = list(candidates.items())
+    elif isinstance(candidates, list | tuple):
+        named = _named(list(candidates))
+    else:
+        named = []
+    if not named:
+        raise ValueError(
+            "candidates must be a list of classifiers or of (name, classifier) pairs, or a dict, "
+            f"and hold at least one. Got {candidates!r} instead."
+        )
+    for name, estimator in named:
+        _check_candidate(name, estimator)
+    _check_names([name for name, _ in named])
+    return named
+
+
+def source_of(estimator: Any) -> Any:
+    """Return where a classifier reads: None for X, "trunk", "flat" or a transformer."""
+    return estimator._source() if hasattr(estimator, "_source") else None
+
+
+def on_source(estimator: Any) -> Any:
+    """Return what is fitted on the rows of the classifier's source."""
+    return estimator._on_source() if hasattr(estimator, "_on_source") else estimator
+
+
+def hidden_layers(estimator: Any) -> tuple[int, ...] | None:
+    """Return the units in each hidden layer of a perceptron; None for any other classifier."""
+    sizes = getattr(last_step(estimator), "hidden_layer_sizes", None)
+    if sizes is None:
+        return None
+    return (int(sizes),) if isinstance(sizes, int) else tuple(int(size) for size in sizes)
+
+
+def _named(candidates: list[Any]) -> list[tuple[str, Any]]:
+    """Name what has no name; pairs have one."""
+    pairs = [isinstance(candidate, tuple) and len(candidate) == 2 for candidate in candidates]
+    if any(pairs):
+        if not all(pairs):
+            raise ValueError(
+                "candidates must be named all or none. Got (name, classifier) pairs beside others "
+                "instead; give a name to each."
+            )
+        return candidates
+    names = [_describe(candidate) for candidate in candidates]
+    repeated, seen = Counter(names), Counter[str]()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name}-{seen[name]}" if repeated[name] > 1 else name)
+    return list(zip(unique, candidates, strict=True))
+
+
+def _describe(candidate: Any) -> str:
+    if isinstance(candidate, str):
+        return candidate
+    last = last_step(candidate)
+    network = getattr(last, "network", None)
+    if isinstance(network, str):
+        return network
+    sizes = hidden_layers(last)
+    if sizes is not None:
+        return "-".join(["mlp", *map(str, sizes or ["linear"])])
+    return type(last).__name__.lower()
+
+
+def _check_candidate(name: Any, estimator: Any) -> None:
+    if isinstance(estimator, str):
+        if estimator not in STAND_INS:
+            raise ValueError(
+                "candidates must be classifiers, or one of the strings 'branch', 'flat'. Got "
+                f"{estimator!r} instead."
+            )
+    elif isinstance(estimator, type) or not (
+        hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    ):
+        raise ValueError(
+            f"candidates must be classifiers, with fit and predict. Got {estimator!r} for "
+            f"{name!r} instead."
+        )
+
+
+def _check_names(names: list[Any]) -> None:
+    for name in names:
+        if not isinstance(name, str) or not name or "__" in name:
+            raise ValueError(
+                "candidates must have names that are strings without double underscores. Got "
+                f"{name!r} instead."
+            )
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"candidates must have different names. Got {repeated[0]!r} more than once instead."
+        )
