@@ -65,6 +65,7 @@ _HOMES = {
     "SelectionTable": "hierarchy",
     "SpecialistHeadAugmenter": "specialists",
     "TaxonomyPartitioner": "partition",
+    "TorchCNNClassifier": "networks",
     "TorchClassifier": "networks",
     "TorchMLPClassifier": "networks",
     "class_scores": "confusion",
@@ -84,6 +85,7 @@ __all__ = [
     "SelectionTable",
     "SpecialistHeadAugmenter",
     "TaxonomyPartitioner",
+    "TorchCNNClassifier",
     "TorchClassifier",
     "TorchMLPClassifier",
     "__version__",
@@ -123,7 +125,7 @@ if TYPE_CHECKING:
         NetworkSelector,
         SelectionTable,
     )
-    from hierlearn.networks import TorchClassifier, TorchMLPClassifier
+    from hierlearn.networks import TorchClassifier, TorchCNNClassifier, TorchMLPClassifier
     from hierlearn.partition import (
         CentroidPartitioner,
         ClassTree,

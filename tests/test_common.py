@@ -13,6 +13,11 @@ import hierlearn
 # switches on scipy's array API (one job sets it), and for nothing else.
 FORGIVABLE = re.compile(r"\bis not installed\b|SCIPY_ARRAY_API is not set")
 
+# What an estimator is checked with where its defaults would take minutes.
+SETTINGS = {
+    "TorchCNNClassifier": {"network": ("conv 3x3|16",), "max_epochs": 30, "lr": 0.02},
+}
+
 
 def public_estimators():
     """Find the estimator classes among the public names."""
@@ -32,7 +37,9 @@ def forgive(skip):
 
 # scikit-learn's own type_of_target casts infinite labels to integers before it refuses them.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning:sklearn")
-@parametrize_with_checks([Estimator() for Estimator in public_estimators()])
+@parametrize_with_checks(
+    [Estimator(**SETTINGS.get(Estimator.__name__, {})) for Estimator in public_estimators()]
+)
 def test_scikit_learn_checks(estimator, check):
     try:
         check(estimator)
@@ -49,6 +56,7 @@ def test_estimators_are_found():
         "HierarchicalDecompositionClassifier",
         "RandomPartitioner",
         "TaxonomyPartitioner",
+        "TorchCNNClassifier",
         "TorchClassifier",
         "TorchMLPClassifier",
     } <= names

@@ -4,9 +4,12 @@ Everything that touches torch lies here, and everything that touches skorch in o
 """
 
 from ._forward import forward
+from .augmentation import Augmentation
 from .augmented import AugmentedNetwork, visited_clusters
 from .branch import BranchClassifier
 from .classifier import TorchClassifier
+from .cnn_classifier import TorchCNNClassifier
+from .convolutional import cnn
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
 from .mlp import TorchMLPClassifier, mlp
@@ -14,15 +17,18 @@ from .split import chain, copy_head, layer_multiply_adds, split_network, split_p
 from .taps import TappedNetwork, TapPoints, tap_points
 
 __all__ = [
+    "Augmentation",
     "AugmentedNetwork",
     "BranchClassifier",
     "HeadPlan",
     "SpecialistHeads",
     "TapPoints",
     "TappedNetwork",
+    "TorchCNNClassifier",
     "TorchClassifier",
     "TorchMLPClassifier",
     "chain",
+    "cnn",
     "copy_head",
     "forward",
     "layer_multiply_adds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -126,6 +126,13 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         """Build the untrained network; runs under the fit's own torch seed."""
 
+    def _prepare_module(self, module: nn.Module, train: BatchDataset) -> None:
+        """Set what the untrained network takes from its training data; by default nothing."""
+
+    def _augmentation(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """Return what changes a batch of inputs in training, or None."""
+        return None
+
     def _own_network(self) -> bool:
         """Tell whether the network is ours, so known to run in double precision."""
         return True
@@ -245,7 +252,10 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
                 module = copy.deepcopy(self.module_)
             else:
                 module = self._make_module(self._input_shape, len(self.classes_))
-            module = module.to(device=device, dtype=dtype)
+            module = module.to(dtype=dtype)
+            if not resume:
+                self._prepare_module(module, train)
+            module = module.to(device=device)
             self.history_ = train_network(module, train, valid, plan)
         self.module_: nn.Module = module.eval()
 
@@ -308,6 +318,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             callbacks=tuple(self.callbacks or ()),
             verbose=int(self.verbose),
             pos_weight=pos_weight,
+            augment=self._augmentation(),
         )
 
     # -- predicting ----------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from scipy import sparse
 # Elements of one dense prediction batch; bounds memory when a wide sparse X is densified.
 _BATCH_ELEMENTS = 2**24
 _MAX_BATCH_ROWS = 8192
+# The maps of a convolutional network are many times as large as the image.
+_IMAGE_BATCH_ELEMENTS = 2**21
 
 
 def as_tensor(rows: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -89,5 +91,6 @@ def auto_batch_size(n_samples: int) -> int:
 def prediction_slices(shape: tuple[int, ...]) -> list[slice]:
     """Cut ``shape[0]`` rows into slices small enough to be densified and propagated."""
     per_row = max(int(np.prod(shape[1:])), 1)
-    step = int(np.clip(_BATCH_ELEMENTS // per_row, 1, _MAX_BATCH_ROWS))
+    elements = _IMAGE_BATCH_ELEMENTS if len(shape) > 2 else _BATCH_ELEMENTS
+    step = int(np.clip(elements // per_row, 1, _MAX_BATCH_ROWS))
     return [slice(start, start + step) for start in range(0, shape[0], step)]

@@ -7,7 +7,7 @@ lies in :mod:`hierlearn.networks.classifier`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,12 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.helper import SliceDataset
 from skorch.utils import to_device
 
 from ._data import BatchDataset
+
+__all__ = ["SliceDataset", "TrainingPlan", "train_network"]
 
 # Fewer steps than this leave a one-cycle schedule no room to rise and fall.
 _MIN_ONE_CYCLE_STEPS = 4
@@ -55,6 +58,8 @@ class TrainingPlan:
         Print a line an epoch when positive.
     pos_weight : ndarray of shape (n_outputs,) or None
         Factors on the loss of each label's positives.
+    augment : callable or None
+        From a batch of inputs, on the device, to a changed one; in training only.
     """
 
     criterion: type[torch.nn.Module]
@@ -71,20 +76,29 @@ class TrainingPlan:
     callbacks: Sequence[Any] = ()
     verbose: int = 0
     pos_weight: np.ndarray | None = None
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
 class _WeightedNet(NeuralNet):
     """A skorch net whose targets carry sample weights and which may run in mixed precision."""
 
     def __init__(
-        self, *args: Any, n_outputs: int, autocast: torch.dtype | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        n_outputs: int,
+        autocast: torch.dtype | None = None,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        **kwargs: Any,
     ) -> None:
         self.n_outputs = n_outputs
         self.autocast = autocast
+        self.augment = augment
         super().__init__(*args, **kwargs)
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
-        """Propagate a batch, in mixed precision where the plan says so."""
+        """Propagate a batch, changed in training, in mixed precision where the plan says so."""
+        if self.augment is not None and self.module_.training:
+            x = self.augment(to_device(x, self.device))
         if self.autocast is None:
             return super().infer(x, **fit_params)
         with torch.autocast(torch.device(self.device).type, dtype=self.autocast):
@@ -147,12 +161,19 @@ def _schedule(plan: TrainingPlan, n_batches: int) -> list[tuple[str, Callback]]:
     else:
         scheduler = LRScheduler(
             policies.OneCycleLR,
-            max_lr=plan.optimizer_params["lr"],
+            max_lr=_peak_rates(plan),
             total_steps=steps,
             cycle_momentum=False,
             step_every="batch",
         )
     return [("lr_schedule", scheduler)]
+
+
+def _peak_rates(plan: TrainingPlan) -> float | list[float]:
+    """Return the learning rate, or one for each group of parameters, the rest in the last."""
+    groups = plan.optimizer_params.get("param_groups", ())
+    rate = plan.optimizer_params["lr"]
+    return [*(group["lr"] for _, group in groups), rate] if groups else rate
 
 
 def _callbacks(plan: TrainingPlan, n_batches: int, has_valid: bool) -> list[Any]:
@@ -223,6 +244,7 @@ def train_network(
         callbacks__print_log=None if plan.verbose <= 0 else PrintLog(),
         device=str(plan.device),
         autocast=plan.autocast,
+        augment=plan.augment,
         verbose=plan.verbose,
     )
     net.fit(train, None)

@@ -16,7 +16,9 @@ from torch import nn
 
 # What follows a layer without weights of its own and belongs to it.
 _ACTIVATIONS = (nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.Identity)
-_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
+_NORMALISATIONS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm),
+)
 
 
 def chain(module: nn.Module) -> list[tuple[str, nn.Module]]:
