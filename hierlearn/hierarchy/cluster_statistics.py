@@ -52,7 +52,7 @@ def cluster_statistics(confusion: Any, codes: ArrayLike, counts: ArrayLike) -> d
     Raises
     ------
     ValueError
-        If the matrix is malformed, or a code is out of range.
+        If the matrix is malformed, a code is out of range, or counts do not fit the matrix.
 
     See Also
     --------
@@ -75,9 +75,15 @@ def cluster_statistics(confusion: Any, codes: ArrayLike, counts: ArrayLike) -> d
     codes = check_class_codes(codes, confusion.shape[0], name="codes")
     if not len(codes):
         raise ValueError("codes must hold at least one class. Got none instead.")
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.shape != (confusion.shape[0],):
+        raise ValueError(
+            f"counts must have one entry for each of the {confusion.shape[0]} classes. Got shape "
+            f"{counts.shape} instead."
+        )
     inside = _among(confusion, codes)
     return {
-        **size_statistics(np.asarray(counts, dtype=np.float64)[codes]),
+        **size_statistics(counts[codes]),
         **_rate_statistics(inside, _totals(confusion)[codes]),
         **_linkage_statistics(inside),
     }
