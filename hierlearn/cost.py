@@ -122,7 +122,7 @@ def estimator_cost(estimator: Any) -> Cost:
     ----------
     estimator : classifier or None
         One of our networks, any estimator with ``coef_`` (one multiply-add per coefficient), a
-        Pipeline (its last step), a hierarchy, a network with specialist heads, or None, which is
+        Pipeline (its last step), a search or selection (its winner), a hierarchy, a network with specialist heads, or None, which is
         free. Of other estimators the price is unknown: NaN.
 
     Returns
@@ -141,6 +141,8 @@ def estimator_cost(estimator: Any) -> Cost:
         return FREE
     if hasattr(estimator, "steps"):
         return estimator_cost(estimator.steps[-1][1])
+    if hasattr(estimator, "best_estimator_"):
+        return estimator_cost(estimator.best_estimator_)
     if hasattr(estimator, "cost_report"):
         return estimator.cost_report().total
     if hasattr(estimator, "module_"):
@@ -414,6 +416,8 @@ def _estimator_rows(estimator: Any) -> Iterable[LayerRow]:
         return estimator._cost_rows()
     if hasattr(estimator, "steps"):
         return _estimator_rows(estimator.steps[-1][1])
+    if hasattr(estimator, "best_estimator_"):
+        return _estimator_rows(estimator.best_estimator_)
     if hasattr(estimator, "fine_estimators_"):
         return _decomposition_rows(estimator)
     if hasattr(estimator, "module_"):
@@ -456,7 +460,9 @@ def _decomposition_rows(estimator: Any) -> Iterable[LayerRow]:
         rows += _within("gate", family.gate.estimator, layers=layers)
     clusters = family.partition.cluster_names, estimator.route_frequencies_
     for name, share, fine in zip(*clusters, estimator.fine_estimators_, strict=True):
-        rows += _within(str(name), fine, float(share), above if hasattr(fine, "head") else [])
+        winner = getattr(fine, "best_estimator_", fine)
+        layers = above if hasattr(winner, "head") else []
+        rows += _within(str(name), winner, float(share), layers)
     return rows
 
 

@@ -68,16 +68,6 @@ def name_candidates(candidates: Any) -> list[tuple[str, Any]]:
     return named
 
 
-def source_of(estimator: Any) -> Any:
-    """Return where a classifier reads: None for X, "trunk", "flat" or a transformer."""
-    return estimator._source() if hasattr(estimator, "_source") else None
-
-
-def on_source(estimator: Any) -> Any:
-    """Return what is fitted on the rows of the classifier's source."""
-    return estimator._on_source() if hasattr(estimator, "_on_source") else estimator
-
-
 def hidden_layers(estimator: Any) -> tuple[int, ...] | None:
     """Return the units in each hidden layer of a perceptron; None for any other classifier."""
     sizes = getattr(last_step(estimator), "hidden_layer_sizes", None)

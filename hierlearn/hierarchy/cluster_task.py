@@ -33,6 +33,9 @@ class ClusterTask:
         ``"trunk"``, ``"flat"``, or a transformer.
     bound : mapping of str to classifier
         What the candidates that are strings stand for here: ``"flat"`` and ``"branch"``.
+    judges : ndarray of bool, shape (n_samples,), or None, default=None
+        Rows to judge by, which neither a candidate nor anything it was grown from has seen; the
+        others are trained on. None holds some out.
     """
 
     y: NDArray[Any]
@@ -41,6 +44,7 @@ class ClusterTask:
     statistics: dict[str, float]
     rows: Callable[[Any], Any]
     bound: Mapping[str, Any] = field(default_factory=dict)
+    judges: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

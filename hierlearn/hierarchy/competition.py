@@ -19,8 +19,8 @@ from sklearn.base import clone
 from .._validation import check_two_classes, draw_seeds, safe_indexing
 from ..confusion import fit_with_weight, seed_estimator
 from ..cost import estimator_cost
-from .candidates import on_source, source_of
 from .cluster_task import ClusterTask, Selection, Training, hold_out
+from .sources import on_source, readable, source_of
 
 Rows = NDArray[np.int64]
 
@@ -80,6 +80,9 @@ class Competition:
 
     def split(self) -> tuple[Rows, Rows]:
         """Return the rows to train on and the rows to judge by; the latter may be none."""
+        judges = self.task.judges
+        if judges is not None:
+            return self.rows[~judges[self.rows]], self.rows[judges[self.rows]]
         codes = np.unique(self.task.y[self.rows], return_inverse=True)[1]
         X = self._take(None, self.rows)
         parts = hold_out(X, codes, self.rules.validation_fraction, self._split_seed)
@@ -96,7 +99,7 @@ class Competition:
         try:
             fit_with_weight(
                 estimator,
-                self._take(source_of(given), rows),
+                self._read_by(index, rows),
                 self.task.y[rows],
                 None if weight is None else weight[rows],
             )
@@ -114,7 +117,7 @@ class Competition:
 
     def score(self, index: int, fitted: Any, rows: Rows) -> float:
         """Judge a fitted candidate on some rows."""
-        X, y = self._take(source_of(self.estimators[index]), rows), self.task.y[rows]
+        X, y = self._read_by(index, rows), self.task.y[rows]
         weight = None if self.task.sample_weight is None else self.task.sample_weight[rows]
         if self.rules.scorer is None:
             return float(np.average(fitted.predict(X) == y, weights=weight))
@@ -145,6 +148,13 @@ class Competition:
             costs=dict(self.costs),
             trained=tuple(self.trained),
         )
+
+    def _read_by(self, index: int, rows: Rows) -> Any:
+        """Return some rows as a candidate takes them."""
+        given = self.estimators[index]
+        source = source_of(given)
+        X = self._take(source, rows)
+        return X if source is None else readable(on_source(given), X)
 
     def _take(self, source: Any, rows: Rows) -> Any:
         """Return some rows as a source gives them; every source is asked once."""

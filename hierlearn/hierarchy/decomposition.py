@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -38,7 +39,8 @@ from ..partition import (
     extend_by_confusion,
     learn_partition,
 )
-from .family import FamilyPlan, branches_from, fit_family
+from .choosing import partition_statistics, selects, with_backbones
+from .family import FamilyPlan, branches_from, choose_members, fit_family
 from .input import (
     check_prefit,
     check_settings,
@@ -99,6 +101,18 @@ class HierarchicalDecompositionClassifier(
         Epochs of fine-tuning; None takes the base network's ``max_epochs``.
     branch_lr : float or None, default=None
         Learning rate of fine-tuning; None takes twice the base network's.
+    fine_tune : bool, default=False
+        Whether the shared layers, the hierarchy classifier and the branches are then trained
+        together on all data, with the probabilistic average over the branches as the output
+        (HD-CNN). The base network keeps its own layers, so that predictions that mix it in
+        (``mixing``) run both.
+    fine_tune_epochs : int or None, default=None
+        Passes over the data; None takes half the base network's ``max_epochs``.
+    fine_tune_lr : float or None, default=None
+        Learning rate; None takes a tenth of the base network's.
+    consistency : float, default=20.0
+        What holds the hierarchy classifier to the clusters' shares while fine-tuning, HD-CNN's
+        ``lambda``.
     routing : {"soft", "hard"}, int or float in (0, 1), default=3
         Which clusters are evaluated: all, the most probable one, the k most probable ones, or
         those of at least a probability. Three are nearly as accurate as all, at a cost that does
@@ -156,7 +170,9 @@ class HierarchicalDecompositionClassifier(
     References
     ----------
     Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
-    sec. 3 (partition: Algorithm 1, overlap: eq. 1, confidence: eq. 2).
+    sec. 3 (partition: Algorithm 1, overlap: eq. 1, confidence: eq. 2). Yan et al., HD-CNN:
+    Hierarchical deep convolutional neural networks for large scale visual recognition, ICCV 2015
+    (``fine_tune``, soft routing and routing by a probability).
 
     Examples
     --------
@@ -193,6 +209,10 @@ class HierarchicalDecompositionClassifier(
         "branch_at": [str, None],
         "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "branch_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "fine_tune": ["boolean"],
+        "fine_tune_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "fine_tune_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "consistency": [Interval(Real, 0, None, closed="left")],
         "routing": [
             StrOptions({"hard", "soft"}),
             Interval(Integral, 1, None, closed="left"),
@@ -220,6 +240,10 @@ class HierarchicalDecompositionClassifier(
         branch_at: str | None = None,
         branch_epochs: int | None = None,
         branch_lr: float | None = None,
+        fine_tune: bool = False,
+        fine_tune_epochs: int | None = None,
+        fine_tune_lr: float | None = None,
+        consistency: float = 20.0,
         routing: str | float = 3,
         mixing: str | float = "auto",
         max_depth: int = 1,
@@ -239,6 +263,10 @@ class HierarchicalDecompositionClassifier(
         self.branch_at = branch_at
         self.branch_epochs = branch_epochs
         self.branch_lr = branch_lr
+        self.fine_tune = fine_tune
+        self.fine_tune_epochs = fine_tune_epochs
+        self.fine_tune_lr = fine_tune_lr
+        self.consistency = consistency
         self.routing = routing
         self.mixing = mixing
         self.max_depth = max_depth
@@ -286,6 +314,8 @@ class HierarchicalDecompositionClassifier(
         held_out = self._score_held_out(base, data, seeds[0])
         self._learn_partition(held_out, data, seeds[1])
         plan = self._plan(seeds[2])
+        data = with_backbones(data, (plan.hierarchy_estimator, plan.fine_estimator))
+        plan = self._choose_members(held_out, data, plan, seeds[3])
         self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
         self._train(base, held_out, data, plan, seeds[3])
         self._say(f"done, mixing {self.mixing_:.1f}")
@@ -354,7 +384,15 @@ class HierarchicalDecompositionClassifier(
             n_jobs=self.n_jobs,
             seed=seed,
             deepen=self._deepen if self.max_depth > 1 else None,
+            tuning=self._tuning(),
         )
+
+    def _tuning(self) -> Any:
+        if not self.fine_tune:
+            return None
+        from ..networks.hierarchical import EndToEnd
+
+        return EndToEnd(self.fine_tune_epochs, self.fine_tune_lr, self.consistency)
 
     def _gate_setting(self) -> Any:
         """Return ``hierarchy_estimator`` with "auto" resolved."""
@@ -382,11 +420,33 @@ class HierarchicalDecompositionClassifier(
             branch_at=None,
             confusion_k=self.confusion_k and min(self.confusion_k, len(counts)),
             max_depth=self.max_depth - 1,
+            fine_tune=False,
             cv=None,
             n_jobs=None,
             random_state=None,
             verbose=0,
         )
+
+    def _choose_members(
+        self, held_out: HeldOutScores, data: TrainingRows, plan: FamilyPlan, seed: int
+    ) -> FamilyPlan:
+        """Let a NetworkSelector choose, by rows that the base of the first split has not seen."""
+        if not selects(plan.fine_estimator):
+            return plan
+        self._say("a class assignment classifier for each cluster")
+        fold = held_out.folds[0]
+        train, test = _parts(fold, data, seed)
+        rows = np.sort(np.concatenate([train, test]))
+        choices = choose_members(
+            fold.estimator,
+            self.partition_,
+            data.take(rows),
+            np.isin(rows, test),
+            plan,
+            partition_statistics(self.partition_, self.confusion_, data),
+            fold.temperature,
+        )
+        return replace(plan, choices=choices)
 
     def _choose_mixing(
         self, held_out: HeldOutScores, data: TrainingRows, plan: FamilyPlan, seed: int
@@ -396,9 +456,7 @@ class HierarchicalDecompositionClassifier(
             return float(self.mixing), None
         parts = []
         for fold in held_out.folds:
-            train, test = fold.train, fold.test
-            if not len(train):  # prefit: no row is known to the base, so any part may be held out
-                train, test = stratified_holdout(data.codes, random_state=seed)
+            train, test = _parts(fold, data, seed)
             self._say("hierarchy on the training part, to choose the mixing weight")
             family = fit_family(
                 fold.estimator, self.partition_, data.take(train), plan, fold.temperature
@@ -553,3 +611,11 @@ class HierarchicalDecompositionClassifier(
         tags.classifier_tags.multi_label = False
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _parts(fold: Any, data: TrainingRows, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a split's rows to train on and to judge by, neither of the latter seen by its base."""
+    if len(fold.train):
+        return fold.train, fold.test
+    # Prefit: no row is known to the base, so any part may be held out.
+    return stratified_holdout(data.codes, random_state=seed)

@@ -7,7 +7,7 @@ rows that no member has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._input import last_step, unfrozen
 from .._validation import draw_seeds, safe_indexing
 from ..confusion import fit_with_weight, seed_estimator
 from ..partition import LabelPartition, TrainingRows
+from .choosing import candidates_of, cluster_tasks, constant_member, selects
+from .members import FlatMember
 from .routing import combine, route
 from .sources import (
+    FLAT,
     TRUNK,
     Ground,
     Posteriors,
@@ -57,6 +59,11 @@ class FamilyPlan:
     deepen : callable or None
         ``deepen(fine_estimator, codes)`` returns the estimator to fit for rows of these class
         codes: the fine estimator, or a further decomposition around it.
+    choices : tuple or None, default=None
+        What a NetworkSelector in the place of ``fine_estimator`` chose for each cluster, by
+        :func:`choose_members`.
+    tuning : EndToEnd or None
+        How all members are then trained together, trunk included; None leaves them as they are.
     """
 
     hierarchy_estimator: Any
@@ -67,6 +74,8 @@ class FamilyPlan:
     n_jobs: int | None
     seed: int
     deepen: Callable[[Any, NDArray[np.int64]], Any] | None = None
+    choices: tuple[Any, ...] | None = None
+    tuning: Any = None
 
 
 @dataclass(frozen=True)
@@ -272,7 +281,7 @@ def fit_family(
     """
     data = data.drop_unweighted()
     gate_template, fine_template = _templates(base, plan)
-    split = _split(base, plan) if _reads_trunk(base, gate_template, fine_template) else None
+    split = _split(base, plan) if _reads_trunk(gate_template, fine_template) else None
     ground = Ground(base, partition, split, temperature)
     rows = Rows.of_training(ground, data)
     seeds = draw_seeds(plan.seed, partition.n_clusters + 1).tolist()
@@ -281,7 +290,41 @@ def fit_family(
     fine = _fit_fine(_grown(fine_template, split, plan), rows, data, plan, seeds[1:])
     for member in (gate, *fine):
         _slim(member, split)
-    return Family(ground, gate, tuple(fine), _names_classes(gate_template))
+    family = Family(ground, gate, tuple(fine), _names_classes(gate_template))
+    return family if plan.tuning is None else _tuned(family, data, plan)
+
+
+def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
+    """Train trunk, gate and branches together, as HD-CNN does."""
+    from ..networks.end_to_end import tune_together
+
+    gate, ground = family.gate, family.ground
+    estimators = [member.estimator for member in family.fine]
+    if gate is None or {gate.source, *(member.source for member in family.fine)} != {TRUNK}:
+        raise ValueError(
+            "fine_tune=True needs a hierarchy classifier and class assignment classifiers that "
+            "read the base network's trunk. Got others instead; leave hierarchy_estimator at "
+            "'auto' and fine_estimator at None, or wrap torch classifiers, as "
+            "OnTrunk(TorchMLPClassifier())."
+        )
+    tuned = tune_together(
+        ground.split,
+        gate.estimator,
+        estimators,
+        ground.partition.classes,
+        ground.partition.labels,
+        data.X,
+        data.codes,
+        data.weight,
+        plan.tuning,
+        plan.seed,
+    )
+    return replace(
+        family,
+        ground=replace(ground, split=tuned.split, base_on_trunk=False),
+        gate=replace(gate, estimator=tuned.gate),
+        fine=tuple(Member(branch, TRUNK) for branch in tuned.branches),
+    )
 
 
 def _templates(base: Any, plan: FamilyPlan) -> tuple[Any, Any]:
@@ -296,8 +339,12 @@ def _names_classes(gate_template: Any) -> bool:
     return isinstance(gate_template, str)
 
 
-def _reads_trunk(base: Any, *templates: Any) -> bool:
-    return any(_is_branch(template) or source_of(template) == TRUNK for template in templates)
+def _reads_trunk(*templates: Any) -> bool:
+    return any(
+        _is_branch(candidate) or source_of(candidate) == TRUNK
+        for template in templates
+        for candidate in candidates_of(template)
+    )
 
 
 def _is_branch(template: Any) -> bool:
@@ -351,6 +398,8 @@ def _fit_fine(
     template: Any, rows: Rows, data: TrainingRows, plan: FamilyPlan, seeds: list[int]
 ) -> list[Member]:
     """Train one class assignment classifier a cluster."""
+    if selects(template):
+        return _fit_chosen(template, rows, data, plan, seeds)
     source = source_of(template)
     found = replace(data, X=rows.of(source), features={})
     partition = rows.ground.partition
@@ -359,6 +408,100 @@ def _fit_fine(
         for codes, seed in zip(member_codes(partition), seeds, strict=True)
     )
     return [Member(estimator, source) for estimator in estimators]
+
+
+def _fit_chosen(
+    selector: Any, rows: Rows, data: TrainingRows, plan: FamilyPlan, seeds: list[int]
+) -> list[Member]:
+    """Train what was chosen for each cluster, a constant where there was nothing to choose for."""
+    if plan.choices is None:
+        raise ValueError("plan.choices must come from choose_members where a selector is given.")
+    clusters = range(rows.ground.partition.n_clusters)
+    statistics = [getattr(choice, "statistics_", {}) for choice in plan.choices]
+    branch = _branch_for(selector, rows.ground, plan)
+    tasks = cluster_tasks(selector, rows, data, branch, statistics, seeds)
+    chosen = [cluster for cluster in tasks if plan.choices[cluster] is not None]
+    fitted = selector.refit_clusters(
+        [plan.choices[cluster] for cluster in chosen],
+        [tasks[cluster] for cluster in chosen],
+        plan.n_jobs,
+    )
+    members = {c: Member(one, one.source_) for c, one in zip(chosen, fitted, strict=True)}
+    return [members.get(c) or _unchosen(rows, data, c) for c in clusters]
+
+
+def _unchosen(rows: Rows, data: TrainingRows, cluster: int) -> Member:
+    """Return the member of a cluster with too few classes to choose by: the flat network's say."""
+    partition = rows.ground.partition
+    labels = partition.classes[data.codes[np.isin(data.codes, partition.members(cluster))]]
+    if len(np.unique(labels)) < 2:
+        return Member(constant_member(labels))
+    return Member(FlatMember(partition.classes).fit(rows.flat, labels), FLAT)
+
+
+def _branch_for(selector: Any, ground: Ground, plan: FamilyPlan) -> Any:
+    """Return what the candidate "branch" stands for; None where there is no such candidate."""
+    if ground.split is None or not any(map(_is_branch, candidates_of(selector))):
+        return None
+    return ground.split.branch(plan.branch_epochs, plan.branch_lr)
+
+
+def choose_members(
+    base: Any,
+    partition: LabelPartition,
+    data: TrainingRows,
+    judges: NDArray[np.bool_],
+    plan: FamilyPlan,
+    statistics: Sequence[dict[str, float]],
+    temperature: float = 1.0,
+) -> tuple[Any, ...]:
+    """Let a NetworkSelector choose a class assignment classifier for every cluster.
+
+    Parameters
+    ----------
+    base : classifier
+        Fitted flat network, which has not seen the rows to judge by.
+    partition : LabelPartition
+        Clusters.
+    data : TrainingRows
+        What candidates are trained on, and what they are judged by.
+    judges : ndarray of bool, shape (n_samples,)
+        Which rows are the latter.
+    plan : FamilyPlan
+        Its ``fine_estimator`` is the selector.
+    statistics : sequence of dict
+        One a cluster, see :func:`cluster_statistics`.
+    temperature : float, default=1.0
+        Softmax temperature for members that give decision values only.
+
+    Returns
+    -------
+    tuple of (NetworkSelector or None)
+        Fitted on the rows that do not judge; None for clusters with one class.
+
+    References
+    ----------
+    Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
+    Algorithm 2.
+    """
+    selector = plan.fine_estimator
+    if data.weight is not None:
+        judges, data = judges[data.weight > 0], data.drop_unweighted()
+    split = _split(base, plan) if _reads_trunk(selector) else None
+    ground = Ground(base, partition, split, temperature)
+    seeds = draw_seeds(plan.seed, partition.n_clusters + 1).tolist()[1:]
+    tasks = cluster_tasks(
+        selector,
+        Rows.of_training(ground, data),
+        data,
+        _branch_for(selector, ground, plan),
+        statistics,
+        seeds,
+        judges=judges,
+    )
+    judged = clone(selector).set_params(refit=False)
+    found = dict(zip(tasks, judged.fit_clusters(list(tasks.values()), plan.n_jobs), strict=True))
+    return tuple(found.get(cluster) for cluster in range(partition.n_clusters))
 
 
 def _in_cluster(data: TrainingRows, codes: NDArray[np.int64]) -> TrainingRows:
@@ -375,17 +518,10 @@ def _fit_one(
 ) -> Any:
     """Train one class assignment classifier; None where its rows are all of one class."""
     if len(np.unique(data.codes)) < 2:
-        return _constant(partition.classes[data.codes])
+        return constant_member(partition.classes[data.codes])
     estimator = on_source(template)
     if deepen is not None:
         estimator = deepen(estimator, data.codes)
     X = data.X if source_of(template) is None else readable(estimator, data.X)
     estimator = seed_estimator(clone(estimator), seed)
     return fit_with_weight(estimator, X, partition.classes[data.codes], data.weight)
-
-
-def _constant(labels: NDArray[Any]) -> Any:
-    """Return a classifier that always answers the one class there is, or None without any."""
-    if not len(labels):
-        return None
-    return DummyClassifier(strategy="most_frequent").fit(np.zeros((len(labels), 1)), labels)

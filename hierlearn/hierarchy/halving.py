@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .candidates import on_source
 from .cluster_task import ClusterTask, Selection
 from .competition import Competition, Rules, compare_all
+from .sources import on_source
 
 _FACTOR = 3
 

@@ -28,9 +28,9 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     As ``fine_estimator`` or ``hierarchy_estimator`` of a
     :class:`HierarchicalDecompositionClassifier` the estimator is fitted on, and asked with, the
-    output of the base network's layers up to ``branch_at``, which is computed once for all members.
-    So branches may be networks of another shape, fresh and slimmer than the base's own upper layers,
-    or no networks at all. Outside a hierarchy this is the estimator itself.
+    output of the base network's layers up to ``branch_at``, which is computed once for all
+    members. So branches may be networks of another shape, fresh and slimmer than the base's own
+    upper layers, or no networks at all. Outside a hierarchy this is the estimator itself.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def route(gate: Posteriors, routing: str | float) -> Posteriors:
         kept = (gate >= float(routing)) | _most_probable(gate, 1)
     else:
         k = _clusters_visited(routing, n_clusters)
-        kept = _most_probable(gate, k) if k < n_clusters else np.True_
+        kept = _most_probable(gate, min(k, n_clusters))
     weights = np.where(kept, gate, 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
 

@@ -6,6 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -256,6 +257,45 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         self._validate_params()
         return self._select(tasks, self.n_jobs if n_jobs is None else n_jobs)
 
+    def refit_clusters(
+        self,
+        choices: Sequence[NetworkSelector],
+        tasks: Sequence[ClusterTask],
+        n_jobs: int | None = None,
+    ) -> list[NetworkSelector]:
+        """Train what was chosen already on other rows of the same clusters.
+
+        Parameters
+        ----------
+        choices : sequence of NetworkSelector
+            From :meth:`fit_clusters`, one a cluster.
+        tasks : sequence of ClusterTask
+            The clusters, with the rows to train on.
+        n_jobs : int or None, default=None
+            Clusters trained at a time; None is the estimator's own ``n_jobs``.
+
+        Returns
+        -------
+        list of NetworkSelector
+            With the scores that the choices were made by, and all training runs.
+        """
+        rules = self._rules()
+        runs = [
+            delayed(train_one)(task, rules, choice.best_index_)
+            for choice, task in zip(choices, tasks, strict=True)
+        ]
+        selections = _in_parallel(self.n_jobs if n_jobs is None else n_jobs, runs)
+        members = []
+        for choice, task, selection in zip(choices, tasks, selections, strict=True):
+            kept = replace(
+                selection,
+                scores=choice.scores_,
+                costs={**choice.costs_, choice.best_name_: selection.costs[choice.best_name_]},
+                trained=(*choice.trained_, *selection.trained),
+            )
+            members.append(self._member(task, rules, kept, choice.meta_model_))
+        return members
+
     def _select(self, tasks: Sequence[ClusterTask], n_jobs: int | None) -> list[NetworkSelector]:
         rules = self._rules()
         if self.strategy == "meta":
@@ -464,6 +504,14 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
                 f"{self.source_!r}. Got raw rows instead; ask the hierarchy, or best_estimator_."
             )
         return X if self.source_ is None else self.source_.transform(X)
+
+    def _source(self) -> Any:
+        """Return what the winner reads; before ``fit`` that is not known."""
+        return getattr(self, "source_", None)
+
+    def _on_source(self) -> Any:
+        """Return the winner, which takes the source's output."""
+        return getattr(self, "best_estimator_", self)
 
     def _say(self, stage: str) -> None:
         if self.verbose:

@@ -1,8 +1,8 @@
 """Where the members of a family read.
 
 A member is asked with raw rows unless it names another *source*: the output of the base network's
-shared lower layers (``"trunk"``), the base's class posteriors (``"flat"``), or the frozen features of
-a pre-trained network. Whatever several members read is computed once.
+shared lower layers (``"trunk"``), the base's class posteriors (``"flat"``), or the frozen features
+of a pre-trained network. Whatever several members read is computed once.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class TrainingPlan:
 
     Parameters
     ----------
-    criterion : type of torch loss
-        Called with ``reduction="none"``.
+    criterion : callable
+        Class of a torch loss, or what makes one. Called with ``reduction="none"``.
     n_outputs : int
         Columns that the network's output must have.
     optimizer : type of torch optimiser
@@ -62,7 +62,7 @@ class TrainingPlan:
         From a batch of inputs, on the device, to a changed one; in training only.
     """
 
-    criterion: type[torch.nn.Module]
+    criterion: Callable[..., torch.nn.Module]
     n_outputs: int
     optimizer: type[torch.optim.Optimizer]
     optimizer_params: dict[str, Any]

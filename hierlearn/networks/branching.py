@@ -44,10 +44,11 @@ class Split:
 
     def features(self, X: Any) -> np.ndarray:
         """Return the trunk's output for raw rows, shape (n_samples, ...)."""
-        if self.prefix is not None:
-            X = self.prefix.transform(X)
-        X = self.network._check_X(X)
-        return forward(self.trunk, X, self.network.device, self.network.n_jobs)
+        return forward(self.trunk, self.inputs(X), self.network.device, self.network.n_jobs)
+
+    def inputs(self, X: Any) -> Any:
+        """Return raw rows as the network takes them, transformed and checked."""
+        return self.network._check_X(X if self.prefix is None else self.prefix.transform(X))
 
     def posteriors(self, features: np.ndarray) -> np.ndarray:
         """Return the whole network's class posteriors from trunk features."""
