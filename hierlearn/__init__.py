@@ -54,6 +54,7 @@ _SUBMODULES = (
 # Where each public name lives. `tests/test_public_api.py` holds this table, `__all__` and the
 # imports below (which only type checkers read) together.
 _HOMES = {
+    "BackboneFeatures": "networks",
     "CentroidPartitioner": "partition",
     "ClassTree": "partition",
     "ConfusionLinkagePartitioner": "partition",
@@ -68,12 +69,14 @@ _HOMES = {
     "TorchCNNClassifier": "networks",
     "TorchClassifier": "networks",
     "TorchMLPClassifier": "networks",
+    "TransferClassifier": "networks",
     "class_scores": "confusion",
     "confusion_from_scores": "confusion",
     "held_out_scores": "confusion",
 }
 
 __all__ = [
+    "BackboneFeatures",
     "CentroidPartitioner",
     "ClassTree",
     "ConfusionLinkagePartitioner",
@@ -88,6 +91,7 @@ __all__ = [
     "TorchCNNClassifier",
     "TorchClassifier",
     "TorchMLPClassifier",
+    "TransferClassifier",
     "__version__",
     "class_scores",
     "confusion",
@@ -125,7 +129,13 @@ if TYPE_CHECKING:
         NetworkSelector,
         SelectionTable,
     )
-    from hierlearn.networks import TorchClassifier, TorchCNNClassifier, TorchMLPClassifier
+    from hierlearn.networks import (
+        BackboneFeatures,
+        TorchClassifier,
+        TorchCNNClassifier,
+        TorchMLPClassifier,
+        TransferClassifier,
+    )
     from hierlearn.partition import (
         CentroidPartitioner,
         ClassTree,

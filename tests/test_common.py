@@ -4,8 +4,10 @@ import re
 from unittest import SkipTest
 
 import pytest
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 import hierlearn
 
@@ -13,9 +15,34 @@ import hierlearn
 # switches on scipy's array API (one job sets it), and for nothing else.
 FORGIVABLE = re.compile(r"\bis not installed\b|SCIPY_ARRAY_API is not set")
 
-# What an estimator is checked with where its defaults would take minutes.
+
+class RandomBackbone(nn.Sequential):
+    """A network with weights for rows of any length.
+
+    Its state is kept as arrays: torch writes a tensor and a copy of it as different bytes, and the
+    checks compare parameters by their bytes.
+    """
+
+    def __reduce__(self):
+        return random_backbone, ([value.numpy() for value in self.state_dict().values()],)
+
+
+def random_backbone(weights=None):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [nn.AdaptiveAvgPool1d(8), nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16)]
+        network = RandomBackbone(*layers, nn.Tanh(), nn.Linear(16, 3)).double()
+    if weights is not None:
+        names = network.state_dict()
+        network.load_state_dict(dict(zip(names, map(torch.as_tensor, weights), strict=True)))
+    return network
+
+
+# What an estimator is checked with that cannot do without, or would take minutes.
 SETTINGS = {
+    "BackboneFeatures": {"backbone": random_backbone()},
     "TorchCNNClassifier": {"network": ("conv 3x3|16",), "max_epochs": 30, "lr": 0.02},
+    "TransferClassifier": {"backbone": random_backbone(), "lr": 0.1},
 }
 
 
@@ -50,6 +77,7 @@ def test_scikit_learn_checks(estimator, check):
 def test_estimators_are_found():
     names = {Estimator.__name__ for Estimator in public_estimators()}
     assert {
+        "BackboneFeatures",
         "CentroidPartitioner",
         "ConfusionLinkagePartitioner",
         "ConfusionSpectralPartitioner",
@@ -59,6 +87,7 @@ def test_estimators_are_found():
         "TorchCNNClassifier",
         "TorchClassifier",
         "TorchMLPClassifier",
+        "TransferClassifier",
     } <= names
 
 

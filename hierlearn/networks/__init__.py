@@ -6,6 +6,7 @@ Everything that touches torch lies here, and everything that touches skorch in o
 from ._forward import forward
 from .augmentation import Augmentation
 from .augmented import AugmentedNetwork, visited_clusters
+from .backbone import BackboneFeatures
 from .branch import BranchClassifier
 from .classifier import TorchClassifier
 from .cnn_classifier import TorchCNNClassifier
@@ -15,10 +16,12 @@ from .heads import SpecialistHeads
 from .mlp import TorchMLPClassifier, mlp
 from .split import chain, copy_head, layer_multiply_adds, split_network, split_point
 from .taps import TappedNetwork, TapPoints, tap_points
+from .transfer import TransferClassifier
 
 __all__ = [
     "Augmentation",
     "AugmentedNetwork",
+    "BackboneFeatures",
     "BranchClassifier",
     "HeadPlan",
     "SpecialistHeads",
@@ -27,6 +30,7 @@ __all__ = [
     "TorchCNNClassifier",
     "TorchClassifier",
     "TorchMLPClassifier",
+    "TransferClassifier",
     "chain",
     "cnn",
     "copy_head",
