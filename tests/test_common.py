@@ -6,6 +6,8 @@ from unittest import SkipTest
 import pytest
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
@@ -41,6 +43,7 @@ def random_backbone(weights=None):
 # What an estimator is checked with that cannot do without, or would take minutes.
 SETTINGS = {
     "BackboneFeatures": {"backbone": random_backbone()},
+    "NetworkSelector": {"candidates": [LogisticRegression(), GaussianNB()]},
     "TorchCNNClassifier": {"network": ("conv 3x3|16",), "max_epochs": 30, "lr": 0.02},
     "TransferClassifier": {"backbone": random_backbone(), "lr": 0.1},
 }
@@ -74,6 +77,19 @@ def test_scikit_learn_checks(estimator, check):
         forgive(skip)
 
 
+@parametrize_with_checks(
+    [
+        hierlearn.NetworkSelector([LogisticRegression(), GaussianNB()], strategy=strategy)
+        for strategy in ("halving", "meta")
+    ]
+)
+def test_scikit_learn_checks_of_every_strategy(estimator, check):
+    try:
+        check(estimator)
+    except SkipTest as skip:
+        forgive(skip)
+
+
 def test_estimators_are_found():
     names = {Estimator.__name__ for Estimator in public_estimators()}
     assert {
@@ -82,6 +98,7 @@ def test_estimators_are_found():
         "ConfusionLinkagePartitioner",
         "ConfusionSpectralPartitioner",
         "HierarchicalDecompositionClassifier",
+        "NetworkSelector",
         "RandomPartitioner",
         "TaxonomyPartitioner",
         "TorchCNNClassifier",
