@@ -68,14 +68,14 @@ def test_other_content(table, tmp_path, change, message):
 def test_other_files(tmp_path, text):
     path = tmp_path / "table.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match="written by SelectionTable.save"):
+    with pytest.raises(ValueError, match="written by SelectionTable"):
         SelectionTable.load(path)
 
 
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "table.json"
     path.write_bytes(b"\xff\xfe\x00pickle")
-    with pytest.raises(ValueError, match="written by SelectionTable.save"):
+    with pytest.raises(ValueError, match="written by SelectionTable"):
         SelectionTable.load(path)
 
 
