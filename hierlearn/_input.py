@@ -18,10 +18,14 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
     """Validate X as far as the base does not do so itself.
 
     A Pipeline as base sees X as it is, texts or data frames included, and so does a base that came
-    fitted on named columns; any other base gets a numeric array or csr matrix, with or without NaN
-    as its tags say.
+    fitted on named columns; a network that reads images from where they lie gets them unread; any
+    other base gets a numeric array or csr matrix, with or without NaN as its tags say.
     """
     options: Any = {"reset": False, **reset}
+    unread = _unread(base, X)
+    if unread is not None:
+        validate_data(estimator, unread, skip_check_array=True, **options)
+        return unread
     if hasattr(base, "steps") or hasattr(base, "feature_names_in_"):
         raw = validate_data(estimator, X, skip_check_array=True, **options)
         return indexable(raw)[0]
@@ -40,7 +44,24 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
     return checked
 
 
+def _unread(base: Any, X: Any) -> Any:
+    """Return X as rows that the base reads batch by batch; None where it does not do so."""
+    opened = getattr(last_step(base), "_lazy_rows", None)
+    # A Pipeline's transformers see X first, unless all that stands before the network is nothing.
+    return None if opened is None or _transforms(base) else opened(X)
+
+
+def _transforms(base: Any) -> bool:
+    base = unfrozen(base)
+    if not hasattr(base, "steps"):
+        return False
+    *before, last = (step for _, step in base.steps)
+    return any(step not in (None, "passthrough") for step in before) or _transforms(last)
+
+
 def _check_no_nan(X: Any) -> None:
+    if not sparse.issparse(X) and X.dtype.kind in "biu":
+        return
     values = X.data if sparse.issparse(X) else X
     n_missing = int(np.isnan(values).sum())
     if n_missing:

@@ -182,7 +182,11 @@ def _parse(text: Any) -> Layer:
     if found is None:
         raise _malformed(text)
     part = found.groupdict()
-    if any(value and re.search(r"\b0+\b", value) for key, value in part.items() if key != "pad"):
+    if any(
+        value and re.search(r"(?<!\d)0+(?!\d)", value)
+        for key, value in part.items()
+        if key != "pad"
+    ):
         raise _malformed(text)
     if part["conv"]:
         pad = None if part["pad"] is None else int(part["pad"])

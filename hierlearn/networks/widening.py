@@ -14,6 +14,8 @@ from sklearn.base import clone
 
 from ._runtime import isolated
 from .classifier import TorchClassifier
+from .cnn_classifier import TorchCNNClassifier
+from .layer_text import scaled_layers
 from .mlp import TorchMLPClassifier, mlp
 from .pricing import network_cost
 
@@ -27,8 +29,9 @@ def widened(network: Any, multiply_adds: float) -> dict[str, Any] | None:
     Parameters
     ----------
     network : fitted classifier
-        A :class:`TorchMLPClassifier`, whose hidden layers are scaled alike, or a
-        :class:`TorchClassifier` whose ``module`` takes ``hidden_layer_sizes`` or ``width``.
+        A :class:`TorchMLPClassifier`, whose hidden layers are scaled alike, a
+        :class:`TorchCNNClassifier`, whose maps and hidden units are, or a :class:`TorchClassifier`
+        whose ``module`` takes ``hidden_layer_sizes`` or ``width``.
     multiply_adds : float
         Of one sample's prediction.
 
@@ -81,6 +84,8 @@ def _scaling(network: Any) -> Callable[[float], dict[str, Any]] | None:
     if isinstance(network, TorchMLPClassifier):
         sizes = network.hidden_layer_sizes
         return lambda factor: {"hidden_layer_sizes": _scaled(sizes, factor)}
+    if isinstance(network, TorchCNNClassifier):
+        return lambda factor: {"network": scaled_layers(network.network, factor)}
     if not isinstance(network, TorchClassifier):
         return None
     given = network.module_params or {}
