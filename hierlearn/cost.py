@@ -137,7 +137,7 @@ def estimator_cost(estimator: Any) -> Cost:
     >>> estimator_cost(LogisticRegression(max_iter=500).fit(X, y))
     Cost(multiply_adds=12, parameters=15)
     """
-    if estimator is None or isinstance(estimator, DummyClassifier):
+    if _is_free(estimator):
         return FREE
     if hasattr(estimator, "steps"):
         return estimator_cost(estimator.steps[-1][1])
@@ -153,6 +153,12 @@ def estimator_cost(estimator: Any) -> Cost:
         n_coefficients = int(np.prod(estimator.coef_.shape))
         return Cost(n_coefficients, n_coefficients + int(np.size(estimator.intercept_)))
     return UNKNOWN
+
+
+def _is_free(estimator: Any) -> bool:
+    """Tell whether a prediction costs nothing, or nothing beyond what was computed already."""
+    constant = estimator is None or isinstance(estimator, DummyClassifier)
+    return constant or getattr(estimator, "_free", False)
 
 
 def decomposition_cost(estimator: Any) -> CostReport:
@@ -410,7 +416,7 @@ def network_rows(
 
 
 def _estimator_rows(estimator: Any) -> Iterable[LayerRow]:
-    if estimator is None or isinstance(estimator, DummyClassifier):
+    if _is_free(estimator):
         return ()
     if hasattr(estimator, "_cost_rows"):  # an estimator of ours that knows its own parts
         return estimator._cost_rows()

@@ -370,6 +370,12 @@ def _slim(member: Member | None, split: Any) -> None:
 
 
 def _split(base: Any, plan: FamilyPlan) -> Any:
+    if not branches_from(base):
+        raise ValueError(
+            "fine_estimator and hierarchy_estimator may be, or choose from, branches and OnTrunk "
+            "only where base_estimator is one of our networks, or a Pipeline ending in one. Got "
+            f"{type(last_step(base)).__name__} instead, which has no trunk; give other classifiers."
+        )
     # Importing the networks costs torch, which a hierarchy of other classifiers does without.
     from ..networks.branching import split_classifier
 

@@ -141,6 +141,8 @@ class FlatMember(ClassifierMixin, BaseEstimator):
         The classes of y.
     """
 
+    _free = True  # what it reads has a price of its own
+
     def __init__(self, labels: NDArray[Any]) -> None:
         self.labels = labels
 
