@@ -122,8 +122,8 @@ def estimator_cost(estimator: Any) -> Cost:
     ----------
     estimator : classifier or None
         One of our networks, any estimator with ``coef_`` (one multiply-add per coefficient), a
-        Pipeline (its last step), a search or selection (its winner), a hierarchy, a network with specialist heads, or None, which is
-        free. Of other estimators the price is unknown: NaN.
+        Pipeline (its last step), a search or selection (its winner), a hierarchy, a network with
+        specialist heads, or None, which is free. Of other estimators the price is unknown: NaN.
 
     Returns
     -------
