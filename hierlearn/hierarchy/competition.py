@@ -1,7 +1,8 @@
 """Candidates compete for one cluster: they are trained on a part of its rows, judged on the rest.
 
 :func:`compare_all` trains every candidate, :func:`halve` gives the better ones more and more to
-train with, :func:`train_one` trains a candidate that was chosen in another way.
+train with, :func:`train_one` trains a candidate that was chosen in another way, and
+:func:`leave_untrained` leaves that for later.
 """
 
 from __future__ import annotations
@@ -231,6 +232,26 @@ def train_one(task: ClusterTask, rules: Rules, index: int) -> Selection:
         Without scores, for nothing was held out.
     """
     return _trained_on_all(Competition(task, rules), index, {})
+
+
+def leave_untrained(task: ClusterTask, rules: Rules, index: int) -> Selection:
+    """Note a candidate, chosen already, for the cluster.
+
+    Parameters
+    ----------
+    task : ClusterTask
+        The cluster.
+    rules : Rules
+        The candidates.
+    index : int
+        Which of them to note.
+
+    Returns
+    -------
+    Selection
+        Without scores, and without an estimator.
+    """
+    return Competition(task, rules).selection(index, None, {})
 
 
 def _trained_on_all(competition: Competition, index: int, scores: dict[int, float]) -> Selection:

@@ -24,7 +24,7 @@ from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, f
 from .candidates import default_candidates, name_candidates
 from .cluster_statistics import size_statistics
 from .cluster_task import ClusterTask, Selection
-from .competition import Rules, compare_all, train_one
+from .competition import Rules, compare_all, leave_untrained, train_one
 from .halving import halve
 from .meta_model import META_MODELS, MetaModel, fit_meta_model, rows_to_explore
 from .selection_table import SelectionTable
@@ -257,6 +257,26 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         self._validate_params()
         return self._select(tasks, self.n_jobs if n_jobs is None else n_jobs)
 
+    def choose_clusters(
+        self, tasks: Sequence[ClusterTask], n_jobs: int | None = None
+    ) -> list[NetworkSelector]:
+        """Choose as :meth:`fit_clusters` does, and leave the training to :meth:`refit_clusters`.
+
+        Parameters
+        ----------
+        tasks : sequence of ClusterTask
+            The clusters.
+        n_jobs : int or None, default=None
+            Clusters decided at a time; None is the estimator's own ``n_jobs``.
+
+        Returns
+        -------
+        list of NetworkSelector
+            A selector for each cluster with its choice, and without ``best_estimator_``.
+        """
+        self._validate_params()
+        return self._select(tasks, self.n_jobs if n_jobs is None else n_jobs, final=False)
+
     def refit_clusters(
         self,
         choices: Sequence[NetworkSelector],
@@ -268,7 +288,7 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         choices : sequence of NetworkSelector
-            From :meth:`fit_clusters`, one a cluster.
+            From :meth:`choose_clusters` or :meth:`fit_clusters`, one a cluster.
         tasks : sequence of ClusterTask
             The clusters, with the rows to train on.
         n_jobs : int or None, default=None
@@ -296,10 +316,24 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
             members.append(self._member(task, rules, kept, choice.meta_model_))
         return members
 
-    def _select(self, tasks: Sequence[ClusterTask], n_jobs: int | None) -> list[NetworkSelector]:
+    def _select(
+        self, tasks: Sequence[ClusterTask], n_jobs: int | None, *, final: bool = True
+    ) -> list[NetworkSelector]:
         rules = self._rules()
+        if not final:
+            rules = replace(rules, refit=False)
         if self.strategy == "meta":
-            return self._learn_to_choose(tasks, rules, n_jobs)
+            members = self._learn_to_choose(tasks, rules, n_jobs, final)
+        else:
+            members = self._compare(tasks, rules, n_jobs)
+        for member in [] if final else members:
+            del member.best_estimator_
+        return members
+
+    def _compare(
+        self, tasks: Sequence[ClusterTask], rules: Rules, n_jobs: int | None
+    ) -> list[NetworkSelector]:
+        """Train candidates on every cluster."""
         decide = halve if self.strategy == "halving" else compare_all
         self._say(f"{len(rules.candidates)} candidates for {len(tasks)} clusters")
         selections = _in_parallel(n_jobs, [delayed(decide)(task, rules) for task in tasks])
@@ -309,7 +343,7 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         ]
 
     def _learn_to_choose(
-        self, tasks: Sequence[ClusterTask], rules: Rules, n_jobs: int | None
+        self, tasks: Sequence[ClusterTask], rules: Rules, n_jobs: int | None, final: bool
     ) -> list[NetworkSelector]:
         """Train all candidates on some clusters, and the chosen one on the others."""
         names = [name for name, _ in rules.candidates]
@@ -332,7 +366,8 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         rest = [i for i in range(len(tasks)) if i not in found]
         self._say(f"one candidate for {len(rest)} clusters")
         chosen = [model.choose(tasks[i].statistics) for i in rest]
-        runs = [delayed(train_one)(tasks[i], rules, j) for i, j in zip(rest, chosen, strict=True)]
+        train = train_one if final else leave_untrained
+        runs = [delayed(train)(tasks[i], rules, j) for i, j in zip(rest, chosen, strict=True)]
         found.update(zip(rest, _in_parallel(n_jobs, runs), strict=True))
         return [
             self._member(task, rules, found[i], model if i in rest else None)

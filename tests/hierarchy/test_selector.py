@@ -290,6 +290,21 @@ def test_result_does_not_depend_on_the_number_of_jobs(strategy):
         assert np.array_equal(one.predict(each.rows(None)), two.predict(each.rows(None)))
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_choosing_first_and_training_later_comes_to_the_same(strategy):
+    tasks, _ = planted(4)
+    selector = NetworkSelector(CANDIDATES, strategy=strategy, explore=0.5)
+    at_once = selector.fit_clusters(tasks)
+    choices = selector.choose_clusters(tasks)
+    assert not any(hasattr(choice, "best_estimator_") for choice in choices)
+    assert not any(run.purpose == "final" for choice in choices for run in choice.trained_)
+    later = selector.refit_clusters(choices, tasks)
+    for one, two, each in zip(at_once, later, tasks, strict=True):
+        assert (one.best_name_, str(one.scores_)) == (two.best_name_, str(two.scores_))
+        assert len(one.trained_) == len(two.trained_)
+        assert np.array_equal(one.predict(each.rows(None)), two.predict(each.rows(None)))
+
+
 def test_selector_itself_stays_unfitted_by_clusters():
     selector = NetworkSelector(CANDIDATES)
     members = selector.fit_clusters(planted(2)[0])
