@@ -31,6 +31,7 @@ ROOMS = {
     "partition": {"exceptions", "_validation", "confusion"},
     "networks": {"exceptions", "_validation", "confusion"},
     "cost": {"exceptions", "_validation", "networks"},
+    "memory": {"exceptions", "_validation", "networks"},
     "hierarchy": {
         *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
     },

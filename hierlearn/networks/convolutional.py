@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 
+from ._runtime import isolated
 from .layer_text import Conv, FullyConnected, Norm, Pool, parse_layers
 
 
@@ -70,6 +72,34 @@ def cnn(
     for layer in parse_layers(network):
         build.add(layer)
     return build.finished(n_outputs)
+
+
+def weightless(
+    input_shape: Sequence[int], n_outputs: int, network: str | Sequence[str]
+) -> nn.Sequential:
+    """Return a network of shapes only, on torch's ``meta`` device, to be priced.
+
+    Parameters
+    ----------
+    input_shape : sequence of three int
+        Channels, height and width of the images.
+    n_outputs : int
+        Units of the classifier layer.
+    network : str or sequence of str
+        A name or a description.
+
+    Returns
+    -------
+    torch.nn.Sequential
+
+    Examples
+    --------
+    >>> from hierlearn.networks.convolutional import weightless
+    >>> weightless((3, 224, 224), 1000, "cnn_tl_1").fc1.weight.shape
+    torch.Size([4096, 9216])
+    """
+    with isolated(0, torch.device("cpu")), torch.device("meta"):
+        return cnn(input_shape, n_outputs, network=network)
 
 
 class _Builder:
