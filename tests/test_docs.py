@@ -1,0 +1,23 @@
+"""The python blocks of the guides under docs/ run, in the order they stand in."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.mark.parametrize("name", ["cnn.md"])
+def test_blocks_run(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / name).read_text(encoding="utf-8")
+    namespace = {"__name__": "__docs__"}
+    blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
+    assert blocks
+    for match in blocks:
+        # Empty lines in front, so that a traceback names the line of the guide.
+        above = "\n" * text.count("\n", 0, match.start(1))
+        exec(compile(above + match.group(1), name, "exec"), namespace)
