@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import warnings
 import weakref
 from collections.abc import Hashable, Sequence
 from numbers import Integral
@@ -187,6 +188,8 @@ class BackboneFeatures(
         """
         resolve_device(self.device)
         rows = self._rows(X, reset=True)
+        if isinstance(self.backbone, str) and self.scale is None:
+            _warn_of_range(rows)
         self._input_shape = tuple(rows.shape[1:])
         self._key = self.key(fitted=False)
         self.module_ = self._shared_reader()
@@ -384,6 +387,17 @@ class BackboneFeatures(
 
 def _features_of(key: Hashable, rows: Any, estimator: BackboneFeatures) -> np.ndarray:
     return estimator._features(rows)
+
+
+def _warn_of_range(rows: Any) -> None:
+    """Say so if rows have been scaled already for a network that scales bytes."""
+    if rows.dtype.kind == "f" and rows.shape[0] and rows.max() <= 1:
+        warnings.warn(
+            "A backbone by name scales X as values from 0 to 255. Got floats up to "
+            f"{float(rows.max()):g}; set scale for them, as scale=(127 / 255, 128 / 255) for "
+            "efficientnet_lite0 and values from 0 to 1.",
+            stacklevel=4,
+        )
 
 
 def _checked_scale(scale: Scale) -> Scale:

