@@ -98,9 +98,14 @@ class HierarchicalDecompositionClassifier(
         Name of the last layer with weights that branches share. None is the one that holds most
         of the multiply-adds.
     branch_epochs : int or None, default=None
-        Epochs of fine-tuning; None takes the base network's ``max_epochs``.
+        Epochs of fine-tuning; None takes the base network's ``max_epochs``, divided by the number
+        of views.
     branch_lr : float or None, default=None
         Learning rate of fine-tuning; None takes twice the base network's.
+    branch_views : int or None, default=None
+        Augmented versions of the training data whose trunk outputs are kept for branches (and
+        :class:`OnTrunk` members) to learn from; each is a further pass in every epoch. None is
+        two where the base network augments its training data, else one.
     fine_tune : bool, default=False
         Whether the shared layers, the hierarchy classifier and the branches are then trained
         together on all data, with the probabilistic average over the branches as the output
@@ -209,6 +214,7 @@ class HierarchicalDecompositionClassifier(
         "branch_at": [str, None],
         "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "branch_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "branch_views": [Interval(Integral, 1, None, closed="left"), None],
         "fine_tune": ["boolean"],
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "fine_tune_lr": [Interval(Real, 0, None, closed="neither"), None],
@@ -240,6 +246,7 @@ class HierarchicalDecompositionClassifier(
         branch_at: str | None = None,
         branch_epochs: int | None = None,
         branch_lr: float | None = None,
+        branch_views: int | None = None,
         fine_tune: bool = False,
         fine_tune_epochs: int | None = None,
         fine_tune_lr: float | None = None,
@@ -263,6 +270,7 @@ class HierarchicalDecompositionClassifier(
         self.branch_at = branch_at
         self.branch_epochs = branch_epochs
         self.branch_lr = branch_lr
+        self.branch_views = branch_views
         self.fine_tune = fine_tune
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_lr = fine_tune_lr
@@ -385,6 +393,7 @@ class HierarchicalDecompositionClassifier(
             seed=seed,
             deepen=self._deepen if self.max_depth > 1 else None,
             tuning=self._tuning(),
+            branch_views=self.branch_views,
         )
 
     def _tuning(self) -> Any:

@@ -50,7 +50,7 @@ class FamilyPlan:
         See :class:`HierarchicalDecompositionClassifier`.
     fine_estimator : classifier or None
         Likewise.
-    branch_at, branch_epochs, branch_lr
+    branch_at, branch_epochs, branch_lr, branch_views
         Likewise.
     n_jobs : int or None
         Clusters trained at a time.
@@ -76,6 +76,7 @@ class FamilyPlan:
     deepen: Callable[[Any, NDArray[np.int64]], Any] | None = None
     choices: tuple[Any, ...] | None = None
     tuning: Any = None
+    branch_views: int | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,8 @@ def _templates(base: Any, plan: FamilyPlan) -> tuple[Any, Any]:
 
 
 def _names_classes(gate_template: Any) -> bool:
-    return isinstance(gate_template, str)
+    """Tell whether a gate is one over all classes: a branch, or told to be one."""
+    return _is_branch(gate_template) or getattr(gate_template, "names", None) == "classes"
 
 
 def _reads_trunk(*templates: Any) -> bool:
@@ -353,7 +355,12 @@ def _is_branch(template: Any) -> bool:
 
 def _grown(template: Any, split: Any, plan: FamilyPlan) -> Any:
     """Return the unfitted branch where one is asked for, any other template as it is."""
-    return split.branch(plan.branch_epochs, plan.branch_lr) if _is_branch(template) else template
+    if not _is_branch(template):
+        return template
+    epochs = plan.branch_epochs
+    if epochs is None:  # as many steps as the base took, however many views there are
+        epochs = -(-split.network.max_epochs // split.n_views(plan.branch_views))
+    return split.branch(epochs, plan.branch_lr)
 
 
 def _slim(member: Member | None, split: Any) -> None:
@@ -388,16 +395,30 @@ def _fit_gate(
     """Train the hierarchy classifier, on primary clusters whatever the overlap."""
     if template is None:
         return None
-    partition = rows.ground.partition
-    if _names_classes(plan.hierarchy_estimator):
-        target = partition.classes[data.codes]
-    else:
-        target = partition.labels[data.codes]
-        if len(np.unique(target)) < 2:
-            return None
-    source, estimator = source_of(template), seed_estimator(clone(on_source(template)), seed)
-    X = rows.X if source is None else readable(estimator, rows.of(source))
-    return Member(fit_with_weight(estimator, X, target, data.weight), source)
+    partition, source = rows.ground.partition, source_of(template)
+    found = _read(rows, data, source, plan)
+    names = partition.classes if _names_classes(plan.hierarchy_estimator) else partition.labels
+    target = names[found.codes]
+    if len(np.unique(target)) < 2:
+        return None
+    estimator = seed_estimator(clone(on_source(template)), seed)
+    X = found.X if source is None else readable(estimator, found.X)
+    return Member(fit_with_weight(estimator, X, target, found.weight), source)
+
+
+def _read(rows: Rows, data: TrainingRows, source: Any, plan: FamilyPlan) -> TrainingRows:
+    """Return the training data as a source gives them; of the trunk, all versions of them."""
+    if source != TRUNK:
+        return replace(data, X=rows.of(source), features={})
+    views = rows.trunk_views(plan.branch_views, plan.seed)
+    n_views, weight = len(views), data.weight
+    if n_views == 1:
+        return replace(data, X=views[0], features={})
+    return TrainingRows(
+        X=np.concatenate(views),
+        codes=np.tile(data.codes, n_views),
+        weight=None if weight is None else np.tile(weight, n_views),
+    )
 
 
 def _fit_fine(
@@ -407,7 +428,7 @@ def _fit_fine(
     if selects(template):
         return _fit_chosen(template, rows, data, plan, seeds)
     source = source_of(template)
-    found = replace(data, X=rows.of(source), features={})
+    found = _read(rows, data, source, plan)
     partition = rows.ground.partition
     estimators = Parallel(n_jobs=plan.n_jobs)(
         delayed(_fit_one)(template, _in_cluster(found, codes), partition, seed, plan.deepen)

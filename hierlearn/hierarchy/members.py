@@ -11,7 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import HasMethods, fit_context
+from .._validation import HasMethods, StrOptions, fit_context
 from ..confusion import fit_with_weight
 from .sources import FLAT, TRUNK
 
@@ -37,6 +37,9 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator : classifier
         Maps reach it as (n_samples, channels, height, width) if it takes such arrays, flattened if
         it does not.
+    names : {"clusters", "classes"}, default="clusters"
+        What it learns to name as ``hierarchy_estimator``. With ``"classes"`` it learns all classes,
+        and its posteriors are summed over each cluster.
 
     Attributes
     ----------
@@ -66,10 +69,14 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "predict"])]}
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "names": [StrOptions({"clusters", "classes"})],
+    }
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, *, names: str = "clusters") -> None:
         self.estimator = estimator
+        self.names = names
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:

@@ -109,6 +109,7 @@ class Rows:
         self.ground = ground
         self.X = X
         self._known = dict(features or {})
+        self._views: list[Any] | None = None
 
     @classmethod
     def of_training(cls, ground: Ground, data: TrainingRows) -> Rows:
@@ -127,6 +128,16 @@ class Rows:
     def knows(self, source: Any) -> bool:
         """Tell whether a source was computed for these rows already, or need not be."""
         return source is None or source_key(source) in self._known
+
+    def trunk_views(self, n_views: int | None, seed: int) -> list[Any]:
+        """Return the trunk's output for several augmented versions of the rows; the first is none.
+
+        Computed once for all who ask for the same.
+        """
+        if self._views is None:
+            self._views = self.ground.split.training_views(self.X, n_views, seed)
+            self._known[TRUNK] = self._views[0]
+        return self._views
 
     @property
     def flat(self) -> Posteriors:

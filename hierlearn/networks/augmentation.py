@@ -51,12 +51,24 @@ class Augmentation:
         """Return a changed copy of images of shape (n, channels, h, w), any dtype."""
         if not self.names:
             return images
+        return self._changed(images, torch.rand(len(images), 1, device=images.device) < 0.5)
+
+    def view(self, images: torch.Tensor, number: int) -> torch.Tensor:
+        """Return one of several versions of the same images, to be kept.
+
+        Number 0 is the images themselves; among the others every second is mirrored, all of its
+        images alike, so that few versions show what chance would in many.
+        """
+        if number == 0 or not self.names:
+            return images
+        return self._changed(images, torch.tensor(number % 2 == 1, device=images.device))
+
+    def _changed(self, images: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
         n, _, height, width = images.shape
         device = images.device
         rows = torch.arange(height, device=device).expand(n, height)
         columns = torch.arange(width, device=device).expand(n, width)
         if "flip" in self.names:
-            mirrored = torch.rand(n, 1, device=device) < 0.5
             columns = torch.where(mirrored, width - 1 - columns, columns)
         if "crop" in self.names:
             rows, columns = _shifted(rows, height), _shifted(columns, width)

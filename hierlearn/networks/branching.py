@@ -12,6 +12,7 @@ from torch import nn
 
 from ._base import BaseTorchClassifier
 from ._forward import forward
+from ._runtime import isolated, resolve_device
 from .branch import BranchClassifier
 from .split import split_network, split_point
 
@@ -45,6 +46,42 @@ class Split:
     def features(self, X: Any) -> np.ndarray:
         """Return the trunk's output for raw rows, shape (n_samples, ...)."""
         return forward(self.trunk, self.inputs(X), self.network.device, self.network.n_jobs)
+
+    def training_views(self, X: Any, n_views: int | None, seed: int) -> list[np.ndarray]:
+        """Return the trunk's output for several augmented versions of raw rows.
+
+        Branches learn on what the trunk gives once and for all; without such versions the
+        augmentation that the network was trained with would be lost on them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Raw rows.
+        n_views : int or None
+            Versions, the rows as they are being the first. None is two where the network is one
+            that augments its training data, else one; no other network has more than one.
+        seed : int
+            Decides the random changes.
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, ...)
+        """
+        augment = self.network._augmentation()
+        inputs, network = self.inputs(X), self.network
+        device = resolve_device(network.device, fitted=True)
+        views = []
+        for number in range(self.n_views(n_views)):
+            with isolated(seed + number, device, network.n_jobs):
+                module = _View(self.trunk, augment, number)
+                views.append(forward(module, inputs, network.device, network.n_jobs))
+        return views
+
+    def n_views(self, wanted: int | None) -> int:
+        """Return how many versions of the training data there are, see :meth:`training_views`."""
+        if self.network._augmentation() is None:
+            return 1
+        return 2 if wanted is None else wanted
 
     def inputs(self, X: Any) -> Any:
         """Return raw rows as the network takes them, transformed and checked."""
@@ -83,6 +120,20 @@ class Split:
             verbose=0,
         )
         return BranchClassifier(**shared)
+
+
+class _View(nn.Module):
+    """The trunk, behind one of the versions that augmentation makes of its inputs."""
+
+    def __init__(self, trunk: nn.Module, augment: Any, number: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.augment = augment
+        self.number = number
+
+    def forward(self, x: Any) -> Any:
+        """Return the trunk's output."""
+        return self.trunk(x if self.augment is None else self.augment.view(x, self.number))
 
 
 def split_classifier(fitted: Any, at: str | None = None) -> Split:

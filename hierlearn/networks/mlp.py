@@ -29,10 +29,12 @@ def mlp(
     hidden_layer_sizes: Sequence[int] = (200, 150),
     activation: str = "relu",
     dropout: float = 0.0,
+    input_dropout: float = 0.0,
 ) -> nn.Sequential:
     """Return a multi-layer perceptron as a chain of named layers.
 
-    Layers are named ``hidden1``, ``activation1``, ``dropout1``, ``hidden2``, ..., ``output``.
+    Layers are named ``hidden1``, ``activation1``, ``dropout1``, ``hidden2``, ..., ``output``, and
+    ``input_dropout`` in front of them.
 
     Examples
     --------
@@ -41,6 +43,8 @@ def mlp(
     ['hidden1', 'activation1', 'output']
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if input_dropout > 0:
+        layers["input_dropout"] = nn.Dropout(input_dropout)
     width = n_features
     for index, size in enumerate(hidden_layer_sizes, start=1):
         layers[f"hidden{index}"] = nn.Linear(width, size)
@@ -66,6 +70,8 @@ class TorchMLPClassifier(BaseTorchClassifier):
         Activation of the hidden layers.
     dropout : float, default=0.0
         Probability of dropping a hidden unit during training.
+    input_dropout : float, default=0.0
+        Probability of dropping a feature during training.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -142,6 +148,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(_ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -150,6 +157,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         *,
         activation: str = "relu",
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -194,6 +202,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.input_dropout = input_dropout
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         sizes = list(self.hidden_layer_sizes)
@@ -208,4 +217,5 @@ class TorchMLPClassifier(BaseTorchClassifier):
             hidden_layer_sizes=[int(size) for size in sizes],
             activation=self.activation,
             dropout=self.dropout,
+            input_dropout=self.input_dropout,
         )

@@ -16,8 +16,11 @@ from hierlearn import (
     HierarchicalDecompositionClassifier,
     LabelPartition,
     TorchClassifier,
+    TorchCNNClassifier,
     TorchMLPClassifier,
 )
+from hierlearn.hierarchy import OnTrunk
+from hierlearn.networks.branching import split_classifier
 
 THREE = LabelPartition(np.arange(10), [0, 1, 0, 1, 2, 0, 2, 2, 1, 0])
 MLP = TorchMLPClassifier((24, 12), max_epochs=6, lr=0.02, optimizer="adam", activation="tanh")
@@ -223,3 +226,46 @@ def test_top_k_confusion_reaches_inner_levels_of_fewer_classes(train):
     inner = [fine for fine in clf.fine_estimators_ if hasattr(fine, "partition_")]
     assert inner
     assert all(fine.confusion_k <= len(fine.classes_) for fine in inner)
+
+
+# -- versions of the training data -------------------------------------------------------------
+
+
+def cnn(**params):
+    settings = {"max_epochs": 2, "lr": 0.01, "random_state": 0, "input_shape": (1, 8, 8), **params}
+    return TorchCNNClassifier(("conv 3x3|8", "pool 2", "fc 16"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("augment", "wanted", "expected"),
+    [((), None, 1), ((), 3, 1), (("flip",), None, 2), (("flip",), 1, 1), (("flip", "crop"), 3, 3)],
+)
+def test_views_of_the_training_data(train, augment, wanted, expected):
+    split = split_classifier(cnn(augment=augment).fit(*train), "conv1")
+    X = train[0][:20]
+    views = split.training_views(X, wanted, seed=0)
+    assert len(views) == expected
+    np.testing.assert_allclose(views[0], split.features(X), atol=1e-5)
+    if augment == ("flip",) and expected == 2:
+        mirrored = X.reshape(-1, 8, 8)[:, :, ::-1].reshape(X.shape)
+        np.testing.assert_allclose(views[1], split.features(mirrored), atol=1e-5)
+    again = split.training_views(X, wanted, seed=0)
+    assert all(np.array_equal(one, other) for one, other in zip(views, again, strict=True))
+
+
+def test_members_on_the_trunk_learn_from_every_view(train):
+    gate, fine = GaussianNB(var_smoothing=0.1), GaussianNB(var_smoothing=0.1)
+    clf = HierarchicalDecompositionClassifier(
+        cnn(augment=("flip",)),
+        hierarchy_estimator=OnTrunk(gate, names="classes"),
+        fine_estimator=OnTrunk(fine),
+        branch_at="conv1",
+        mixing=0.0,
+        random_state=0,
+    ).fit(*train)
+    assert clf.hierarchy_estimator_.class_count_.sum() == 2 * len(train[0])
+    assert len(clf.hierarchy_estimator_.classes_) == 10
+    for codes, member in zip(clf.partition_, clf.fine_estimators_, strict=True):
+        if len(codes) > 1:
+            assert member.class_count_.sum() == 2 * np.isin(train[1], codes).sum()
+    assert clf.transform(train[0]).shape[1] == clf.partition_.n_clusters
