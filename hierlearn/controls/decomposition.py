@@ -43,17 +43,38 @@ def _member_epochs(
     fitted: HierarchicalDecompositionClassifier, flat: float, n_samples: int
 ) -> float:
     """Return what the members above the base cost to train once on all data, in flat epochs."""
-    partition, counts = fitted.partition_, fitted.class_counts_
+    partition, counts, family = fitted.partition_, fitted.class_counts_, fitted._family
     rows = [counts[partition.members(cluster)].sum() for cluster in range(partition.n_clusters)]
-    members = [(fitted.hierarchy_estimator_, n_samples)]
-    members += list(zip(fitted.fine_estimators_, rows, strict=True))
+    members = list(zip(family.fine, rows, strict=True))
+    if family.gate is not None:
+        members.append((family.gate, n_samples))
+    n_views = 1 if family.split is None else family.split.n_views(fitted.branch_views)
     total = sum(
-        estimator_cost(member).multiply_adds * own_epochs(member) * n_rows
+        _row_costs(member.estimator) * n_rows * (n_views if member.source == "trunk" else 1)
         for member, n_rows in members
     )
-    # The trunk's features cost one forward pass of, at most, the whole network.
-    trunk = 0 if fitted._family.split is None else 1 / TRAINING_PASSES
-    return total / (flat * n_samples) + trunk
+    # The trunk's features cost one forward pass of, at most, the whole network, for every view.
+    trunk = 0 if family.split is None else n_views / TRAINING_PASSES
+    return total / (flat * n_samples) + trunk + _tuning_epochs(fitted, flat)
+
+
+def _row_costs(member: Any) -> float:
+    """Return multiply-adds times epochs of training one member, candidates for it included."""
+    runs = getattr(member, "trained_", None)
+    if runs is None:
+        return estimator_cost(member).multiply_adds * own_epochs(member)
+    costs = [run.training_multiply_adds for run in runs]
+    return sum(cost for cost in costs if not math.isnan(cost)) / runs[-1].n_samples
+
+
+def _tuning_epochs(fitted: HierarchicalDecompositionClassifier, flat: float) -> float:
+    """Return what training trunk, gate and all branches together costs, in flat epochs."""
+    if not fitted.fine_tune:
+        return 0.0
+    trained = fitted.rerouted("soft", mixing=0.0).cost_report().total.multiply_adds
+    network = last_step(fitted.base_estimator_)
+    epochs = fitted.fine_tune_epochs or max(network.max_epochs // 2, 1)
+    return float(epochs * trained / flat)
 
 
 def permuted(fitted: HierarchicalDecompositionClassifier, seed: int = 0) -> Any:

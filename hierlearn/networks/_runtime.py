@@ -112,12 +112,15 @@ def isolated(seed: int, device: torch.device, n_jobs: int | None = None) -> Iter
         yield
 
 
-def autocast_dtype(device: torch.device, mixed_precision: bool) -> torch.dtype | None:
+def autocast_dtype(device: torch.device, mixed_precision: bool | str) -> torch.dtype | None:
     """Return the type of mixed precision on this device, or None for full precision.
 
-    bfloat16 needs no loss scaling, so that gradients are those of plain training; GPUs without it,
-    and CPUs, stay at full precision.
+    bfloat16 needs no loss scaling, so that gradients are those of plain training; GPUs without it
+    stay at full precision. So do CPUs unless told otherwise (``"always"``): few have instructions
+    for it, and without them it is slower.
     """
+    if mixed_precision == "always" and device.type == "cpu":
+        return torch.bfloat16
     if mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return None

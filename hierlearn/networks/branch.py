@@ -69,7 +69,7 @@ class BranchClassifier(BaseTorchClassifier):
         class_weight: dict | str | None = None,
         warm_start: bool = False,
         device: str = "auto",
-        mixed_precision: bool = True,
+        mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
         n_jobs: int | None = None,

@@ -59,8 +59,9 @@ class TorchClassifier(BaseTorchClassifier):
     device : str, default="auto"
         ``"auto"`` (CUDA where available), ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``. A model
         fitted on CUDA can be loaded and used without one.
-    mixed_precision : bool, default=True
-        Train in bfloat16 where the device is a GPU that supports it.
+    mixed_precision : bool or "always", default=True
+        Train in bfloat16 where the device is a GPU that supports it; with ``"always"`` on a CPU,
+        too, which pays for convolutions where it has instructions for it (AMX).
     dtype : {"auto", "float32", "float64"}, default="auto"
         Floating type of the network. ``"auto"`` is float32, but float64 for hierlearn's own
         networks when the whole training set fits in one batch: there speed is no concern, and the
@@ -133,7 +134,7 @@ class TorchClassifier(BaseTorchClassifier):
         class_weight: dict | str | None = None,
         warm_start: bool = False,
         device: str = "auto",
-        mixed_precision: bool = True,
+        mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
         n_jobs: int | None = None,

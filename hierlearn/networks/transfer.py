@@ -80,8 +80,9 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         Whether ``fit`` goes on from the weights of the last fit.
     device : str, default="auto"
         ``"auto"`` (CUDA where available), ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
-    mixed_precision : bool, default=True
-        Train in bfloat16 where the device is a GPU that supports it.
+    mixed_precision : bool or "always", default=True
+        Train in bfloat16 where the device is a GPU that supports it; with ``"always"`` on a CPU,
+        too, which pays for convolutions where it has instructions for it (AMX).
     dtype : {"auto", "float32", "float64"}, default="auto"
         Floating type in training. ``"auto"`` leaves tuned layers their own; a new classifier on
         frozen features is float32, but float64 when the whole training set fits in one batch.
@@ -169,7 +170,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         class_weight: dict | str | None = None,
         warm_start: bool = False,
         device: str = "auto",
-        mixed_precision: bool = True,
+        mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
         n_jobs: int | None = None,

@@ -364,3 +364,11 @@ def test_pickled_tensors_need_no_gpu(small, blobs):
     buffer = io.BytesIO()
     pickle.dump(small(device="cuda").fit(*blobs), buffer)
     assert b"cuda:0" not in buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mixed_precision", "expected"),
+    [(True, None), (False, None), ("always", torch.bfloat16)],
+)
+def test_cpu_trains_in_mixed_precision_only_when_told(mixed_precision, expected):
+    assert autocast_dtype(torch.device("cpu"), mixed_precision) == expected
