@@ -63,6 +63,7 @@ _HOMES = {
     "HierarchicalDecompositionClassifier": "hierarchy",
     "LabelPartition": "partition",
     "NetworkSelector": "hierarchy",
+    "OnTrunk": "hierarchy",
     "RandomPartitioner": "partition",
     "SelectionTable": "hierarchy",
     "SpecialistHeadAugmenter": "specialists",
@@ -85,6 +86,7 @@ __all__ = [
     "HierarchicalDecompositionClassifier",
     "LabelPartition",
     "NetworkSelector",
+    "OnTrunk",
     "RandomPartitioner",
     "SelectionTable",
     "SpecialistHeadAugmenter",
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
     from hierlearn.hierarchy import (
         HierarchicalDecompositionClassifier,
         NetworkSelector,
+        OnTrunk,
         SelectionTable,
     )
     from hierlearn.networks import (

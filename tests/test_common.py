@@ -44,6 +44,7 @@ def random_backbone(weights=None):
 SETTINGS = {
     "BackboneFeatures": {"backbone": random_backbone()},
     "NetworkSelector": {"candidates": [LogisticRegression(), GaussianNB()]},
+    "OnTrunk": {"estimator": LogisticRegression()},
     "TorchCNNClassifier": {"network": ("conv 3x3|16",), "max_epochs": 30, "lr": 0.02},
     "TransferClassifier": {"backbone": random_backbone(), "lr": 0.1},
 }
@@ -99,6 +100,7 @@ def test_estimators_are_found():
         "ConfusionSpectralPartitioner",
         "HierarchicalDecompositionClassifier",
         "NetworkSelector",
+        "OnTrunk",
         "RandomPartitioner",
         "TaxonomyPartitioner",
         "TorchCNNClassifier",

@@ -18,7 +18,8 @@ from .sources import FLAT, TRUNK
 
 def _estimator_has(method: str) -> Any:
     def has(self: Any) -> bool:
-        return hasattr(getattr(self, "estimator_", self.estimator), method)
+        inner = self.estimator_ if hasattr(self, "estimator_") else self._on_source()
+        return hasattr(inner, method)
 
     return has
 
@@ -34,9 +35,9 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier, default=None
         Maps reach it as (n_samples, channels, height, width) if it takes such arrays, flattened if
-        it does not.
+        it does not. None is ``TorchMLPClassifier()``.
     names : {"clusters", "classes"}, default="clusters"
         What it learns to name as ``hierarchy_estimator``. With ``"classes"`` it learns all classes,
         and its posteriors are summed over each cluster.
@@ -70,18 +71,18 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict"])],
+        "estimator": [HasMethods(["fit", "predict"]), None],
         "names": [StrOptions({"clusters", "classes"})],
     }
 
-    def __init__(self, estimator: Any, *, names: str = "clusters") -> None:
+    def __init__(self, estimator: Any = None, *, names: str = "clusters") -> None:
         self.estimator = estimator
         self.names = names
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the estimator on X itself: outside a hierarchy there is no trunk."""
-        self.estimator_ = fit_with_weight(clone(self.estimator), X, y, sample_weight)
+        self.estimator_ = fit_with_weight(clone(self._on_source()), X, y, sample_weight)
         return self
 
     @property
@@ -120,7 +121,7 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
+        inner = get_tags(self._on_source())
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags
         return tags
@@ -129,7 +130,11 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return TRUNK
 
     def _on_source(self) -> Any:
-        return self.estimator
+        if self.estimator is not None:
+            return self.estimator
+        from ..networks import TorchMLPClassifier
+
+        return TorchMLPClassifier()
 
 
 class FlatMember(ClassifierMixin, BaseEstimator):
