@@ -80,7 +80,7 @@ def slim(args: argparse.Namespace, width: int) -> OnTrunk:
     """Return a branch of two fully connected layers on the shared maps."""
     return OnTrunk(
         TorchMLPClassifier(
-            (width,), dropout=0.2, input_dropout=0.2, max_epochs=args.branch_epochs, batch_size=64
+            (width,), dropout=0.2, input_dropout=0.2, max_epochs=args.branch_epochs, batch_size=32
         )
     )
 
@@ -243,7 +243,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default 0)")
     parser.add_argument("--subset", type=int, help="training images (default all)")
     parser.add_argument("--epochs", type=int, default=16, help="of every network (default 16)")
-    parser.add_argument("--branch-epochs", type=int, default=10, help="of slim branches")
+    parser.add_argument(
+        "--branch-epochs", type=int, default=5, help="of slim branches, twice the images each"
+    )
     parser.add_argument("--width", type=int, default=256, help="hidden units of a slim branch")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", help="where to write the measurements")
