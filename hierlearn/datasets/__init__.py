@@ -1,7 +1,8 @@
 """Data sets with many classes, ready to decompose.
 
 Two need no download: :func:`load_digits` and :func:`load_glyphs`, which draws characters on the
-spot. The others read standard downloads from a folder that you name; nothing is fetched.
+spot. :func:`make_class_hierarchy` plants classes in a tree, up to hundreds of thousands. The others
+read standard downloads from a folder that you name; nothing is fetched.
 
 :func:`load_bibtex`, :func:`load_delicious` and :func:`load_mulan` read sets with several labels a
 sample, and :func:`load_cifar100` gives one with ``multilabel=True``; their targets are sparse
@@ -20,6 +21,7 @@ Every loader returns a :class:`sklearn.utils.Bunch` with the same keys:
 """
 
 from hierlearn.datasets.cifar import load_cifar100
+from hierlearn.datasets.class_hierarchy import make_class_hierarchy
 from hierlearn.datasets.clinc import load_clinc150
 from hierlearn.datasets.digits import load_digits
 from hierlearn.datasets.glyphs import load_glyphs
@@ -35,4 +37,5 @@ __all__ = [
     "load_glyphs",
     "load_mulan",
     "load_omniglot",
+    "make_class_hierarchy",
 ]
