@@ -174,6 +174,23 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             If X or y are malformed, y has one class only, the device is missing, the loss diverges,
             or a warm start meets other classes or features.
         """
+        self._train(*self._learnt_from(X, y, sample_weight))
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def _begin(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[BatchDataset, TrainingPlan]:
+        """Do what a fit does before it trains, where the training is done beside others."""
+        X, target, weight, _ = self._learnt_from(X, y, sample_weight)
+        train, _, plan = self._set_up(X, target, weight)
+        return train, plan
+
+    def _learnt_from(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, bool]:
+        """Check all input; return rows, encoded target and weights, and whether training goes on.
+
+        Sets ``classes_`` and ``multilabel_``.
+        """
         X, y = self._check_X_y(X, y)
         target, classes, multilabel = encode_target(y)
         weight = self._weights(target, classes, multilabel, sample_weight)
@@ -182,8 +199,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             check_two_classes(classes[np.unique(target)])
         resume = self._resumable(X, classes, multilabel)
         self.classes_, self.multilabel_ = classes, multilabel
-        self._train(X, target, weight, resume)
-        return self
+        return X, target, weight, resume
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any]:
         check_ndim(X, type(self).__name__, self._takes_nd())
@@ -234,6 +250,20 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         return True
 
     def _train(self, X: Any, target: Any, weight: np.ndarray, resume: bool) -> None:
+        train, valid, plan = self._set_up(X, target, weight)
+        if not resume:
+            self.__dict__.pop("module_", None)
+        with isolated(plan.seed, plan.device, self.n_jobs):
+            # Kept only if the run succeeds: no half-trained network is left behind.
+            module = copy.deepcopy(self.module_) if resume else self._new_module(train)
+            module = module.to(dtype=train.dtype).to(device=plan.device)
+            self.history_ = train_network(module, train, valid, plan)
+        self.module_: nn.Module = module.eval()
+
+    def _set_up(
+        self, X: Any, target: Any, weight: np.ndarray
+    ) -> tuple[BatchDataset, BatchDataset | None, TrainingPlan]:
+        """Return the rows to learn from, those to stop by, and how to train."""
         random_state = as_random_state(self.random_state)
         seed, split_seed = random_state.randint(np.iinfo(np.int32).max, size=2)
         device = resolve_device(self.device)
@@ -244,20 +274,13 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         self._input_shape = tuple(X.shape[1:])
         train, valid = self._split(BatchDataset(X, target, weight, dtype), int(split_seed))
         plan = self._plan(target, weight, device, int(batch_size), int(seed))
-        if not resume:
-            self.__dict__.pop("module_", None)
-        with isolated(int(seed), device, self.n_jobs):
-            # Kept only if the run succeeds: no half-trained network is left behind.
-            if resume:
-                module = copy.deepcopy(self.module_)
-            else:
-                module = self._make_module(self._input_shape, len(self.classes_))
-            module = module.to(dtype=dtype)
-            if not resume:
-                self._prepare_module(module, train)
-            module = module.to(device=device)
-            self.history_ = train_network(module, train, valid, plan)
-        self.module_: nn.Module = module.eval()
+        return train, valid, plan
+
+    def _new_module(self, train: BatchDataset) -> nn.Module:
+        """Return the untrained network; to be called under the fit's own torch seed."""
+        module = self._make_module(self._input_shape, len(self.classes_)).to(dtype=train.dtype)
+        self._prepare_module(module, train)
+        return module
 
     def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
         if self.dtype == "auto":
