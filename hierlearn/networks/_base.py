@@ -257,7 +257,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             # Kept only if the run succeeds: no half-trained network is left behind.
             module = copy.deepcopy(self.module_) if resume else self._new_module(train)
             module = module.to(dtype=train.dtype).to(device=plan.device)
-            self.history_ = train_network(module, train, valid, plan)
+            self.history_ = self._run(module, train, valid, plan)
         self.module_: nn.Module = module.eval()
 
     def _set_up(
@@ -281,6 +281,16 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         module = self._make_module(self._input_shape, len(self.classes_)).to(dtype=train.dtype)
         self._prepare_module(module, train)
         return module
+
+    def _run(
+        self,
+        module: nn.Module,
+        train: BatchDataset,
+        valid: BatchDataset | None,
+        plan: TrainingPlan,
+    ) -> list[dict[str, Any]]:
+        """Train the network in place and return its history."""
+        return train_network(module, train, valid, plan)
 
     def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
         if self.dtype == "auto":
