@@ -105,7 +105,6 @@ def shared(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Itera
     width = args.width
     design = hierarchy(args, seed, fine_estimator=slim(args, width), routing=2, mixing="auto")
     fitted = yield "slim branches", design
-    yield "flat", clone(fitted.base_estimator_)
     yield "slim branches, hard", fitted.rerouted("hard")
     yield "slim branches, soft", fitted.rerouted("soft")
     yield "slim branches, permuted", permuted(fitted, seed)
@@ -234,6 +233,17 @@ def run(args: argparse.Namespace, part: str, seed: int, data: tuple[Any, ...]) -
         print(f"seed {seed}: {name} {found[-1].score:.4f} {seconds:.0f} s", flush=True)
 
 
+def flat(args: argparse.Namespace, seed: int, data: tuple[Any, ...]) -> Measurement:
+    """Measure the flat network that all hierarchies of a seed stand on."""
+    X, y, X_test, y_test, _ = data
+    partition = LabelPartition(np.unique(y), np.zeros(len(np.unique(y)), dtype=int))
+    # A hierarchy of one cluster, whose only member is the flat network: nothing but it is trained.
+    alone = hierarchy(args, seed, partitioner=partition, fine_estimator=NetworkSelector(["flat"]))
+    start = time.perf_counter()
+    base = alone.fit(X, y).base_estimator_
+    return measure("flat", base, seed, time.perf_counter() - start, X_test, y_test)
+
+
 def main() -> None:
     """Parse the command line, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -256,6 +266,7 @@ def main() -> None:
     path = Path(args.json or RESULTS / f"decomposition_cnn-{args.dataset}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
+        found.append(flat(args, seed, data))
         for part in args.parts:
             found += run(args, part, seed, data)
             record = {"settings": vars(args), "runs": Comparison(tuple(found)).to_records()}
