@@ -46,7 +46,9 @@ def normalise_rows(confusion: Any) -> Matrix:
     confusion = check_confusion(confusion)
     sums = np.asarray(confusion.sum(axis=1))
     if sp.issparse(confusion):
-        return sp.csr_array(sp.diags_array(_inverse(sums)) @ confusion)
+        of_entry = np.repeat(_nonzero(sums), np.diff(confusion.indptr))
+        rates = confusion.data / of_entry
+        return sp.csr_array((rates, confusion.indices, confusion.indptr), shape=confusion.shape)
     return confusion / _nonzero(sums)[:, None]
 
 

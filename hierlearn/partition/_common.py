@@ -23,6 +23,7 @@ __all__ = [
     "Confusion",
     "ConfusionPartitioner",
     "ScoreTransformMixin",
+    "check_n_clusters",
     "fit_weighted",
     "number_by_first_class",
     "partition_input",
@@ -259,8 +260,9 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X is not square or has negative entries (``affinity="precomputed"``), or y is
-            missing where it is needed.
+            If X is not square (``affinity="precomputed"``) or has entries that are negative or
+            not finite, if y is missing where it is needed, or ``n_clusters`` exceeds the number
+            of classes.
         PartitionError
             If ``classes`` does not fit the columns of X.
         """
@@ -276,8 +278,9 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit with weights of the rows, which a confusion matrix as X has none of."""
-        values = _check_not_negative(
-            self, validate_data(self, X, accept_sparse="csr", dtype=np.float64)
+        values = _check_entries(
+            self,
+            validate_data(self, X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False),
         )
         if self.affinity == "precomputed":
             confusion = _check_square(self, values)
@@ -318,11 +321,25 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         return tags
 
 
-def _check_not_negative(estimator: Any, values: Any) -> Confusion:
-    """Check that there are no negative entries; sparse matrices become arrays."""
+def check_n_clusters(n_clusters: int | None, n_classes: int) -> None:
+    """Raise if more clusters are asked for than there are classes."""
+    if n_clusters is not None and n_clusters > n_classes:
+        raise ValueError(
+            f"n_clusters must not exceed the number of classes, {n_classes}. "
+            f"Got {n_clusters} instead; take fewer, or None."
+        )
+
+
+def _check_entries(estimator: Any, values: Any) -> Confusion:
+    """Check that no entry is negative or not finite; sparse matrices become arrays."""
     if sparse.issparse(values):
         values = sparse.csr_array(values)
     entries = values.data if sparse.issparse(values) else values
+    if not np.isfinite(entries).all():
+        raise ValueError(
+            "X must not contain NaN or inf: leave such entries out, or set them to 0. "
+            f"Got {'NaN' if np.isnan(entries).any() else 'inf'} instead."
+        )
     if entries.size and entries.min() < 0:
         raise ValueError(
             f"Negative values in data passed to {type(estimator).__name__}: X must hold counts, "

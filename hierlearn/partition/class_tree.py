@@ -192,22 +192,22 @@ class ClassTree:
 
     def depths(self) -> NDArray[np.int64]:
         """Return the number of edges from the root to every node, shape (n_nodes,)."""
-        depths = np.zeros(self.n_nodes, dtype=np.int64)
-        ancestors = self.parents
-        while (alive := ancestors != _ROOT).any():
-            depths += alive
-            ancestors = np.where(alive, self.parents[ancestors], _ROOT)
-        return depths
+        steps = (self.parents != _ROOT).astype(np.int64)
+        ancestors = np.where(steps, self.parents, np.arange(self.n_nodes))
+        # Each round doubles the steps upwards: a tree of a million classes may be as deep as wide.
+        while (further := steps[ancestors]).any():
+            steps += further
+            ancestors = ancestors[ancestors]
+        return steps
 
     def _leaf_counts(self) -> NDArray[np.int64]:
         """Count the classes below every node, shape (n_nodes,)."""
-        counts = np.zeros(self.n_nodes, dtype=np.int64)
-        counts[: self.n_classes] = 1
-        depths = self.depths()
-        for depth in range(int(depths.max()), 0, -1):
-            nodes = np.flatnonzero(depths == depth)
-            np.add.at(counts, self.parents[nodes], counts[nodes])
-        return counts
+        n_classes = self.n_classes
+        counts = [1] * n_classes + [0] * (self.n_nodes - n_classes)
+        parents = self.parents.tolist()
+        for node in np.argsort(-self.depths(), kind="stable")[:-1].tolist():  # [-1] is the root
+            counts[parents[node]] += counts[node]
+        return np.array(counts, dtype=np.int64)
 
     def reorder_leaves(self, order: NDArray[np.int64]) -> ClassTree:
         """Return the same tree with its leaves in another order.
@@ -252,7 +252,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _count_leaves(parents: NDArray[np.int64]) -> int:
-    return int(parents.size - np.unique(parents[parents != _ROOT]).size)
+    return int(parents.size - np.count_nonzero(np.bincount(parents[parents != _ROOT])))
 
 
 def _check_tree(parents: NDArray[np.int64]) -> None:
@@ -268,7 +268,7 @@ def _check_tree(parents: NDArray[np.int64]) -> None:
             f"parents must lie between -1 and {n_nodes - 1}, the last node. "
             f"Got values from {parents.min()} to {parents.max()} instead."
         )
-    inner = np.unique(parents[parents != _ROOT])
+    inner = np.flatnonzero(np.bincount(parents[parents != _ROOT]))
     if inner.size and inner[0] != n_nodes - inner.size:
         raise PartitionError(
             "parents must have the leaves as its first nodes: number the "

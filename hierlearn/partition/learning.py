@@ -110,7 +110,7 @@ def learn_partition(
     if isinstance(partitioner, LabelPartition):
         return None, partitioner.aligned_to(classes)
     estimator = _resolve(partitioner, len(classes))
-    estimator = seed_estimator(estimator, seed)
+    estimator = _with_fewer_clusters(seed_estimator(estimator, seed), len(classes))
     kind = partition_input(estimator)
     if kind == "features":
         _check_every_class_weighs(estimator, classes, data)
@@ -121,6 +121,18 @@ def learn_partition(
     else:
         estimator.fit(confusion, classes=classes)
     return estimator, estimator.partition_.aligned_to(classes)
+
+
+def _with_fewer_clusters(estimator: Any, n_classes: int) -> Any:
+    """Lower ``n_clusters`` to the number of classes, which falls from level to level."""
+    lowered = {
+        name: n_classes
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "n_clusters"
+        and isinstance(value, int | np.integer)
+        and value > n_classes
+    }
+    return estimator.set_params(**lowered) if lowered else estimator
 
 
 def _check_every_class_weighs(estimator: Any, classes: NDArray[Any], data: TrainingRows) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
@@ -17,9 +18,11 @@ from hierlearn.partition._common import (
     AFFINITIES,
     Confusion,
     ConfusionPartitioner,
+    check_n_clusters,
     number_by_first_class,
 )
 from hierlearn.partition.class_tree import ClassTree
+from hierlearn.partition.sparse_linkage import link_similarities, similarities_of_confusion
 
 __all__ = [
     "ConfusionLinkagePartitioner",
@@ -29,9 +32,19 @@ __all__ = [
     "cut_by_size",
 ]
 
+# Up to this many classes, all distances take 64 megabytes: scipy is as fast, and breaks ties as
+# it does on dense input.
+_SCIPY_MAX = 4096
+
+# All distances are also written down where that is no more than a few for each non-zero.
+_DENSE_PER_ENTRY = 4
+
 
 def average_linkage(confusion: Any) -> NDArray[np.float64]:
     """Link classes by the mean of their confusion distances (UPGMA).
+
+    Sparse confusions of more than 4096 classes are linked without their square of distances, in
+    memory that grows with the non-zeros.
 
     Parameters
     ----------
@@ -41,7 +54,13 @@ def average_linkage(confusion: Any) -> NDArray[np.float64]:
     Returns
     -------
     linkage : ndarray of shape (n_classes - 1, 4)
-        In scipy's format.
+        In scipy's format. Parts that are never confused are joined last, at height 1. Of pairs
+        equally far apart any may be merged first, always the same for the same input.
+
+    Raises
+    ------
+    ValueError
+        If ``confusion`` is not square, not finite, or has a negative entry.
 
     References
     ----------
@@ -54,10 +73,27 @@ def average_linkage(confusion: Any) -> NDArray[np.float64]:
     >>> average_linkage([[8, 2, 0], [2, 8, 0], [0, 0, 9]]).tolist()
     [[0.0, 1.0, 0.8, 2.0], [2.0, 3.0, 1.0, 3.0]]
     """
-    distances = distance_from_confusion(confusion)
-    if distances.shape[0] == 1:
-        return np.empty((0, 4))
-    return linkage(squareform(distances, checks=False), method="average")
+    if sparse.issparse(confusion):
+        similarities = similarities_of_confusion(confusion)
+        n_classes = similarities.shape[0]
+        if n_classes > _SCIPY_MAX and n_classes**2 > _DENSE_PER_ENTRY * similarities.nnz:
+            return link_similarities(similarities)
+        distances = _condensed_distances(similarities)
+    else:
+        distances = squareform(distance_from_confusion(confusion), checks=False)
+    return linkage(distances, method="average") if distances.size else np.empty((0, 4))
+
+
+def _condensed_distances(similarities: sparse.csr_array) -> NDArray[np.float64]:
+    """Write one minus the similarities above the diagonal as scipy's ``pdist`` does."""
+    n_classes = similarities.shape[0]
+    distances = np.ones(n_classes * (n_classes - 1) // 2)
+    entries = similarities.tocoo()
+    rows, columns = (codes.astype(np.int64) for codes in entries.coords)
+    positions = n_classes * rows - rows * (rows + 1) // 2 + columns - rows - 1
+    # A rate may exceed 1 by a rounding error, a distance must not fall below 0.
+    distances[positions] = np.maximum(1.0 - entries.data, 0.0)
+    return distances
 
 
 def cut_by_size(linkage: ArrayLike, max_size: int) -> NDArray[np.int64]:
@@ -148,15 +184,16 @@ def cut_by_distance(linkage: ArrayLike, threshold: float) -> NDArray[np.int64]:
 def _clusters_of_kept_merges(
     merges: NDArray[np.float64], kept: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Label each class by the highest node above it that is kept, walking down from the root.
+    """Label each class by the highest node above it that is kept.
 
     ``kept`` never marks a merge above one that it does not mark: sizes and heights grow upwards.
     """
     n_classes = len(merges) + 1
     top = np.arange(2 * n_classes - 1)
-    children = merges[:, :2].astype(np.int64)
-    for merge in np.flatnonzero(kept)[::-1]:
-        top[children[merge]] = top[n_classes + merge]
+    children = merges[kept, :2].astype(np.int64)
+    top[children] = n_classes + np.flatnonzero(kept)[:, None]
+    while not np.array_equal(higher := top[top], top):  # each round doubles the steps upwards
+        top = higher
     return number_by_first_class(top[:n_classes])
 
 
@@ -173,7 +210,7 @@ class ConfusionLinkagePartitioner(ConfusionPartitioner):
         Upper limit on the number of classes in a cluster, theta in the paper. None, with the two
         parameters below also None, means ``max(2, ceil(sqrt(n_classes)))``.
     n_clusters : int or None, default=None
-        Number of clusters; at most one per class is made.
+        Number of clusters, at most that of classes.
     distance_threshold : float or None, default=None
         Distance at or above which clusters are not merged. Distances lie between 0 and 1; 1 is
         that of classes which are never confused.
@@ -260,6 +297,7 @@ class ConfusionLinkagePartitioner(ConfusionPartitioner):
                 "max_cluster_size, n_clusters and distance_threshold exclude each other: set one "
                 f"and leave the others None. Got {given} instead."
             )
+        check_n_clusters(self.n_clusters, confusion.shape[0])
         self.linkage_ = average_linkage(confusion)
         if self.n_clusters is not None:
             labels = cut_by_count(self.linkage_, self.n_clusters)

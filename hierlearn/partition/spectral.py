@@ -22,6 +22,7 @@ from hierlearn.partition._common import (
     AFFINITIES,
     Confusion,
     ConfusionPartitioner,
+    check_n_clusters,
     number_by_first_class,
 )
 
@@ -302,9 +303,9 @@ class ConfusionSpectralPartitioner(ConfusionPartitioner):
     Parameters
     ----------
     n_clusters : int or None, default=None
-        Number of clusters, C. None takes the widest gap between successive eigenvalues. At most
-        one cluster per class is made, and fewer where classes cannot be told apart (all those
-        that are confused with no other form one cluster).
+        Number of clusters, C, at most that of classes. None takes the widest gap between
+        successive eigenvalues. Fewer are made where classes cannot be told apart (all those that
+        are confused with no other form one cluster).
     affinity : {"precomputed", "hard", "soft", "top_k", "co_detection"}, default="precomputed"
         What ``fit`` gets: a confusion matrix ("precomputed"), or class scores from which the
         confusion matrix of that name is taken, see
@@ -383,6 +384,7 @@ class ConfusionSpectralPartitioner(ConfusionPartitioner):
 
     def _cluster(self, confusion: Confusion) -> tuple[NDArray[np.int64], None]:
         n_classes = confusion.shape[0]
+        check_n_clusters(self.n_clusters, n_classes)
         rng = as_random_state(self.random_state)
         limit = self.max_clusters or _default_max_clusters(n_classes)
         wanted = self.n_clusters if self.n_clusters is not None else limit + 1

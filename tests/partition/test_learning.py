@@ -248,3 +248,10 @@ def test_confusion_by_name(method, evidence):
     assert confusion.shape == (10, 10)
     assert confusion.min() >= 0
     assert (np.diag(confusion) > 0).all()
+
+
+def test_more_clusters_than_classes_are_lowered_as_levels_get_small(evidence):
+    for given in (ConfusionLinkagePartitioner(n_clusters=50), ConfusionSpectralPartitioner(50)):
+        for partitioner in (given, RandomPartitioner(given)):
+            _, partition = learn(partitioner, evidence)
+            assert partition.n_clusters <= CLASSES.size

@@ -189,8 +189,6 @@ ON_CONFUSION = {
 } | {
     "linkage default": ConfusionLinkagePartitioner(),
     "random default": RandomPartitioner(random_state=0),
-    "more clusters than classes": ConfusionSpectralPartitioner(50, random_state=0),
-    "more clusters than classes, linkage": ConfusionLinkagePartitioner(n_clusters=50),
 }
 
 SEPARATE = np.kron(np.eye(3), [[2, 1], [1, 2]])
@@ -215,15 +213,49 @@ AWKWARD = {
 }
 
 
+def _with_at_most(n_clusters, partitioner):
+    given = {
+        name: min(value, n_clusters)
+        for name, value in partitioner.get_params().items()
+        if name.endswith("n_clusters") and value is not None
+    }
+    return clone(partitioner).set_params(**given)
+
+
 @pytest.mark.parametrize("case", AWKWARD)
 @pytest.mark.parametrize("name", ON_CONFUSION)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_awkward_confusion_gives_a_valid_partition(name, case, container):
     """The partition validates itself; here only that it is for these classes."""
     confusion = AWKWARD[case]
-    fitted = clone(ON_CONFUSION[name]).fit(container(confusion))
+    fitted = _with_at_most(confusion.shape[0], ON_CONFUSION[name]).fit(container(confusion))
     assert fitted.partition_.n_classes == confusion.shape[0]
     assert fitted.partition_.primary_sizes.sum() == confusion.shape[0]
+
+
+BAD = {
+    "more clusters than classes": (
+        np.eye(3),
+        "n_clusters must not exceed the number of classes, 3",
+    ),
+    "negative": (np.array([[1.0, -1.0], [0.0, 1.0]]), "Negative values .* Got a minimum of -1 "),
+    "NaN": (np.array([[1.0, np.nan], [0.0, 1.0]]), "must not contain NaN or inf.* Got NaN"),
+    "infinite": (np.array([[1.0, np.inf], [0.0, 1.0]]), "must not contain NaN or inf.* Got inf"),
+    "not square": (np.ones((4, 3)), r"needs a square confusion .*\(4, 3\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    "partitioner",
+    [ConfusionLinkagePartitioner(n_clusters=4), ConfusionSpectralPartitioner(4)],
+)
+def test_bad_confusion_is_named_in_one_line(partitioner, container, case):
+    confusion, message = BAD[case]
+    with pytest.raises(ValueError, match=message) as caught:
+        clone(partitioner).fit(container(confusion))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -306,10 +338,10 @@ def test_errors_on_confusion(name):
         partitioner.fit(-np.eye(3))
     with pytest.raises(ValueError, match="NaN"):
         partitioner.fit(np.full((3, 3), np.nan))
-    with pytest.raises(PartitionError, match="one label for each of the 3 columns"):
-        partitioner.fit(np.eye(3), classes=["a", "b"])
+    with pytest.raises(PartitionError, match="one label for each of the 5 columns"):
+        partitioner.fit(np.eye(5), classes=["a", "b"])
     with pytest.raises(PartitionError, match="classes must all be different"):
-        partitioner.fit(np.eye(2), classes=["a", "a"])
+        partitioner.fit(np.eye(5), classes=list("aabcd"))
 
 
 # -- names and scikit-learn's checks --------------------------------------------------------
