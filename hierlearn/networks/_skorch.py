@@ -20,10 +20,10 @@ from skorch.utils import to_device
 
 from ._data import BatchDataset
 
-__all__ = ["SliceDataset", "TrainingPlan", "train_network"]
+__all__ = ["SliceDataset", "TrainingPlan", "check_still_finite", "train_network"]
 
 # Fewer steps than this leave a one-cycle schedule no room to rise and fall.
-_MIN_ONE_CYCLE_STEPS = 4
+MIN_ONE_CYCLE_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,18 @@ class _StopOnNonFinite(Callback):
         losses = np.ravel(net.history[-1, "batches", :, "train_loss"])
         sizes = [p.detach().abs().max() for p in net.module_.parameters() if p.numel()]
         weights = torch.stack(sizes).cpu().numpy() if sizes else np.zeros(1)
-        for name, values in (("loss", losses), ("weights", weights)):
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"The training {name} must stay finite. Got "
-                    f"{values[~np.isfinite(values)][0]} in epoch {len(net.history)} instead; scale "
-                    f"X (e.g. with StandardScaler) or lower lr, now {net.optimizer__lr:g}."
-                )
+        check_still_finite(losses, weights, len(net.history), net.optimizer__lr)
+
+
+def check_still_finite(losses: np.ndarray, weights: np.ndarray, epoch: int, lr: float) -> None:
+    """Refuse to go on from an epoch whose losses or weights are not finite, with the remedy."""
+    for name, values in (("loss", losses), ("weights", weights)):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"The training {name} must stay finite. Got {values[~np.isfinite(values)][0]} in "
+                f"epoch {epoch} instead; scale X (e.g. with StandardScaler) or lower lr, now "
+                f"{lr:g}."
+            )
 
 
 class _FixedSplit:
@@ -153,7 +158,7 @@ class _FixedSplit:
 def _schedule(plan: TrainingPlan, n_batches: int) -> list[tuple[str, Callback]]:
     """Return the learning-rate schedule as skorch callbacks, stepped after every batch."""
     steps = plan.max_epochs * n_batches
-    if plan.lr_schedule == "constant" or steps < _MIN_ONE_CYCLE_STEPS:
+    if plan.lr_schedule == "constant" or steps < MIN_ONE_CYCLE_STEPS:
         return []
     policies = torch.optim.lr_scheduler
     if plan.lr_schedule == "cosine":
