@@ -35,6 +35,7 @@ from .sources import (
     source_key,
     source_of,
 )
+from .stacking import fit_clusters_together, stacks
 
 # What stands for a copy of the base network's upper layers, in the place of an estimator.
 BRANCH = "branch"
@@ -430,6 +431,9 @@ def _fit_fine(
     source = source_of(template)
     found = _read(rows, data, source, plan)
     partition = rows.ground.partition
+    if plan.deepen is None and stacks(on_source(template)):
+        together = fit_clusters_together(template, found, partition, seeds, plan.n_jobs)
+        return [Member(estimator, source) for estimator in together]
     estimators = Parallel(n_jobs=plan.n_jobs)(
         delayed(_fit_one)(template, _in_cluster(found, codes), partition, seed, plan.deepen)
         for codes, seed in zip(member_codes(partition), seeds, strict=True)
