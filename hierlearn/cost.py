@@ -462,7 +462,7 @@ def _decomposition_rows(estimator: Any) -> Iterable[LayerRow]:
     for source, share in shares.items():
         rows += _within("backbone", source, share)
     if family.gate is not None:
-        layers = above if family.gate.source == "trunk" and family.gate_names_classes else []
+        layers = above if hasattr(family.gate.estimator, "head") else []
         rows += _within("gate", family.gate.estimator, layers=layers)
     clusters = family.partition.cluster_names, estimator.route_frequencies_
     for name, share, fine in zip(*clusters, estimator.fine_estimators_, strict=True):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
 from .._input import unfrozen
@@ -20,12 +21,12 @@ from ..partition import LabelPartition, TrainingRows
 from .cluster_statistics import cluster_statistics
 from .cluster_task import ClusterTask
 from .members import FlatMember
-from .sources import Rows, source_key, source_of
+from .sources import TRUNK, Rows, source_key, source_of
 
 
 def selects(estimator: Any) -> bool:
     """Tell whether an estimator chooses among candidates for all clusters together."""
-    return hasattr(unfrozen(estimator), "fit_clusters")
+    return hasattr(unfrozen(estimator), "choose_clusters")
 
 
 def candidates_of(template: Any) -> list[Any]:
@@ -59,6 +60,7 @@ def cluster_tasks(
     branch: Any,
     statistics: Sequence[dict[str, float]],
     seeds: Sequence[int],
+    views: tuple[int | None, int],
     judges: NDArray[np.bool_] | None = None,
 ) -> dict[int, ClusterTask]:
     """Return the clusters in which there is something to choose for, by number.
@@ -77,6 +79,8 @@ def cluster_tasks(
         One a cluster.
     seeds : sequence of int
         One a cluster.
+    views : tuple of (int or None, int)
+        Augmented versions of the rows that the trunk's readers learn from, and their seed.
     judges : ndarray of bool, shape (n_samples,), or None
         Rows to judge by.
 
@@ -91,6 +95,7 @@ def cluster_tasks(
     candidates = [bound.get(c, c) if isinstance(c, str) else c for c in candidates_of(selector)]
     sources = {source_key(source): source for source in map(source_of, candidates)}
     sources.setdefault(source_key(None), None)
+    more = rows.trunk_views(*views)[1:] if TRUNK in sources else []
     tasks = {}
     for cluster in range(partition.n_clusters):
         own = np.flatnonzero(np.isin(data.codes, partition.members(cluster)))
@@ -107,6 +112,7 @@ def cluster_tasks(
             ),
             bound=bound,
             judges=None if judges is None else judges[own],
+            views={TRUNK: [view[own] for view in more]} if more else {},
         )
     return tasks
 
@@ -130,12 +136,21 @@ def backbones_of(templates: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def with_backbones(data: TrainingRows, templates: Iterable[Any]) -> TrainingRows:
-    """Run every pre-trained network once over all rows, for all that will read it."""
-    features = {
-        key: source.fit_transform(data.X) for key, source in backbones_of(templates).items()
-    }
-    return replace(data, features={**data.features, **features})
+def with_backbones(
+    data: TrainingRows, templates: Iterable[Any]
+) -> tuple[TrainingRows, dict[str, Any]]:
+    """Run every pre-trained network once over all rows, for all that will read it.
+
+    Returns
+    -------
+    data : TrainingRows
+        With the features.
+    fitted : dict of str to transformer
+        The fitted networks, by key.
+    """
+    fitted = {key: clone(source).fit(data.X) for key, source in backbones_of(templates).items()}
+    features = {key: source.transform(data.X) for key, source in fitted.items()}
+    return replace(data, features={**data.features, **features}), fitted
 
 
 def constant_member(labels: NDArray[Any]) -> Any:

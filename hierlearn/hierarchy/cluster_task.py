@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -36,6 +36,8 @@ class ClusterTask:
     judges : ndarray of bool, shape (n_samples,), or None, default=None
         Rows to judge by, which neither a candidate nor anything it was grown from has seen; the
         others are trained on. None holds some out.
+    views : mapping of str to sequence of array, default={}
+        By source, augmented versions of the rows to train on besides; nothing is judged by them.
     """
 
     y: NDArray[Any]
@@ -45,6 +47,7 @@ class ClusterTask:
     rows: Callable[[Any], Any]
     bound: Mapping[str, Any] = field(default_factory=dict)
     judges: NDArray[np.bool_] | None = None
+    views: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

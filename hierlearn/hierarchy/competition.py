@@ -95,15 +95,10 @@ class Competition:
         name, given = self.names[index], self.estimators[index]
         estimator = clone(on_source(given)).set_params(**params)
         seed_estimator(estimator, self._seeds[index])
-        weight = self.task.sample_weight
+        X, y, weight = self._training_rows(index, rows)
         start = time.perf_counter()
         try:
-            fit_with_weight(
-                estimator,
-                self._read_by(index, rows),
-                self.task.y[rows],
-                None if weight is None else weight[rows],
-            )
+            fit_with_weight(estimator, X, y, weight)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"candidates must all be able to learn from the data. Got an error from {name!r}: "
@@ -112,7 +107,7 @@ class Competition:
         seconds = time.perf_counter() - start
         self.costs[name] = self._price(index, estimator)
         self.trained.append(
-            Training(name, purpose, len(rows), _epochs(estimator), self.costs[name], seconds)
+            Training(name, purpose, len(y), _epochs(estimator), self.costs[name], seconds)
         )
         return estimator
 
@@ -155,7 +150,20 @@ class Competition:
         given = self.estimators[index]
         source = source_of(given)
         X = self._take(source, rows)
-        return X if source is None else readable(on_source(given), X)
+        return readable(on_source(given), X, source)
+
+    def _training_rows(self, index: int, rows: Rows) -> tuple[Any, Any, Any]:
+        """Return what a candidate learns from: the rows and, of some sources, further versions."""
+        source = source_of(self.estimators[index])
+        X, y, weight = self._read_by(index, rows), self.task.y[rows], self.task.sample_weight
+        weight = None if weight is None else weight[rows]
+        views = self.task.views.get(source, ()) if isinstance(source, str) else ()
+        if not views:
+            return X, y, weight
+        given = on_source(self.estimators[index])
+        X = np.concatenate([X, *(readable(given, view[rows], source) for view in views)])
+        times = 1 + len(views)
+        return X, np.tile(y, times), None if weight is None else np.tile(weight, times)
 
     def _take(self, source: Any, rows: Rows) -> Any:
         """Return some rows as a source gives them; every source is asked once."""

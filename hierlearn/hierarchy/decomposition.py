@@ -88,12 +88,13 @@ class HierarchicalDecompositionClassifier(
         further training; a classifier is trained on the primary clusters; ``"branch"`` fine-tunes
         a copy of the base network's upper layers on all classes, as the branches below it are on
         some, and sums those posteriors. ``"auto"`` is ``"branch"`` where the fine classifiers are
-        branches, else None.
-    fine_estimator : classifier or None, default=None
-        Class assignment classifier, cloned for and trained on every cluster. None grows branches
-        where the base is one of our networks (or a Pipeline ending in one): its lower layers are
-        shared and frozen, its upper layers copied and fine-tuned on the cluster's samples. For
-        any other base None is a clone of the base.
+        branches and with ``fine_tune``, else None.
+    fine_estimator : classifier, "branch" or None, default=None
+        Class assignment classifier, cloned for and trained on every cluster; a
+        :class:`NetworkSelector` chooses one for each, by the rows that ``mixing="auto"`` is chosen
+        by, too. ``"branch"`` shares the base network's lower layers, frozen, and fine-tunes a copy
+        of its upper layers on the cluster's samples. None is that where the base is one of our
+        networks (or a Pipeline ending in one), and a clone of any other base.
     branch_at : str or None, default=None
         Name of the last layer with weights that branches share. None is the one that holds most
         of the multiply-adds.
@@ -109,8 +110,8 @@ class HierarchicalDecompositionClassifier(
     fine_tune : bool, default=False
         Whether the shared layers, the hierarchy classifier and the branches are then trained
         together on all data, with the probabilistic average over the branches as the output
-        (HD-CNN). The base network keeps its own layers, so that predictions that mix it in
-        (``mixing``) run both.
+        (HD-CNN). All members must be branches, or torch classifiers in :class:`OnTrunk`. The base
+        network keeps its own layers, so that predictions that mix it in (``mixing``) run both.
     fine_tune_epochs : int or None, default=None
         Passes over the data; None takes half the base network's ``max_epochs``.
     fine_tune_lr : float or None, default=None
@@ -210,7 +211,7 @@ class HierarchicalDecompositionClassifier(
             StrOptions({"auto", "branch"}),
             None,
         ],
-        "fine_estimator": [HasMethods(["fit", "predict"]), None],
+        "fine_estimator": [HasMethods(["fit", "predict"]), StrOptions({"branch"}), None],
         "branch_at": [str, None],
         "branch_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "branch_lr": [Interval(Real, 0, None, closed="neither"), None],
@@ -322,7 +323,8 @@ class HierarchicalDecompositionClassifier(
         held_out = self._score_held_out(base, data, seeds[0])
         self._learn_partition(held_out, data, seeds[1])
         plan = self._plan(seeds[2])
-        data = with_backbones(data, (plan.hierarchy_estimator, plan.fine_estimator))
+        data, sources = with_backbones(data, (plan.hierarchy_estimator, plan.fine_estimator))
+        plan = replace(plan, sources=sources)
         plan = self._choose_members(held_out, data, plan, seeds[3])
         self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
         self._train(base, held_out, data, plan, seeds[3])
@@ -407,7 +409,9 @@ class HierarchicalDecompositionClassifier(
         """Return ``hierarchy_estimator`` with "auto" resolved."""
         if self.hierarchy_estimator != "auto":
             return self.hierarchy_estimator
-        return "branch" if self.fine_estimator is None and branches_from(self._base()) else None
+        fine = self.fine_estimator
+        wanted = self.fine_tune or fine is None or isinstance(fine, str)
+        return "branch" if wanted and branches_from(self._base()) else None
 
     def _fine_setting(self) -> Any:
         """Return ``fine_estimator``, with None resolved where it stands for a clone of the base."""

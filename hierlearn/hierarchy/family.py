@@ -7,8 +7,9 @@ rows that no member has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +64,8 @@ class FamilyPlan:
     choices : tuple or None, default=None
         What a NetworkSelector in the place of ``fine_estimator`` chose for each cluster, by
         :func:`choose_members`.
+    sources : mapping of str to transformer, default={}
+        Fitted sources by key, see :func:`hierlearn.hierarchy.choosing.with_backbones`.
     tuning : EndToEnd or None
         How all members are then trained together, trunk included; None leaves them as they are.
     """
@@ -78,6 +81,7 @@ class FamilyPlan:
     choices: tuple[Any, ...] | None = None
     tuning: Any = None
     branch_views: int | None = None
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -235,9 +239,7 @@ class Family:
 
     def _scores(self, member: Member, X: Any, wanted: NDArray[Any]) -> Posteriors:
         estimator = on_source(member.estimator)
-        if member.source is not None:
-            X = readable(estimator, X)
-        return self.ground.scores(estimator, X, wanted)
+        return self.ground.scores(estimator, readable(estimator, X, member.source), wanted)
 
 
 def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:
@@ -284,7 +286,7 @@ def fit_family(
     data = data.drop_unweighted()
     gate_template, fine_template = _templates(base, plan)
     split = _split(base, plan) if _reads_trunk(gate_template, fine_template) else None
-    ground = Ground(base, partition, split, temperature)
+    ground = Ground(base, partition, split, temperature, sources=plan.sources)
     rows = Rows.of_training(ground, data)
     seeds = draw_seeds(plan.seed, partition.n_clusters + 1).tolist()
 
@@ -301,18 +303,16 @@ def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
     from ..networks.end_to_end import tune_together
 
     gate, ground = family.gate, family.ground
-    estimators = [member.estimator for member in family.fine]
-    if gate is None or {gate.source, *(member.source for member in family.fine)} != {TRUNK}:
+    branches = [_tunable(member) for member in family.fine]
+    if gate is None or _tunable(gate) is None:
         raise ValueError(
-            "fine_tune=True needs a hierarchy classifier and class assignment classifiers that "
-            "read the base network's trunk. Got others instead; leave hierarchy_estimator at "
-            "'auto' and fine_estimator at None, or wrap torch classifiers, as "
-            "OnTrunk(TorchMLPClassifier())."
+            "fine_tune=True needs a hierarchy classifier that reads the base network's trunk. Got "
+            f"{gate} instead; leave hierarchy_estimator at 'auto'."
         )
     tuned = tune_together(
         ground.split,
-        gate.estimator,
-        estimators,
+        on_source(gate.estimator),
+        branches,
         ground.partition.classes,
         ground.partition.labels,
         data.X,
@@ -321,12 +321,30 @@ def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
         plan.tuning,
         plan.seed,
     )
+    fine = zip(family.fine, tuned.branches, strict=True)
     return replace(
         family,
         ground=replace(ground, split=tuned.split, base_on_trunk=False),
-        gate=replace(gate, estimator=tuned.gate),
-        fine=tuple(Member(branch, TRUNK) for branch in tuned.branches),
+        gate=_with_estimator(gate, tuned.gate),
+        fine=tuple(m if branch is None else _with_estimator(m, branch) for m, branch in fine),
     )
+
+
+def _tunable(member: Member) -> Any:
+    """Return the network on the trunk that a member is; None where it is a constant or the flat."""
+    if member.source != TRUNK:
+        return None
+    estimator = on_source(member.estimator)
+    return estimator if branches_from(estimator) else None
+
+
+def _with_estimator(member: Member, tuned: Any) -> Member:
+    """Return a member with other weights, within the selector that chose it if one did."""
+    if not hasattr(member.estimator, "best_estimator_"):
+        return replace(member, estimator=tuned)
+    selector = copy.copy(member.estimator)
+    selector.best_estimator_ = tuned
+    return replace(member, estimator=selector)
 
 
 def _templates(base: Any, plan: FamilyPlan) -> tuple[Any, Any]:
@@ -372,8 +390,9 @@ def _slim(member: Member | None, split: Any) -> None:
     """
     if member is None or member.estimator is None:
         return
-    if split is not None and hasattr(member.estimator, "head"):
-        member.estimator.head = split.head
+    grown = on_source(member.estimator)
+    if split is not None and hasattr(grown, "head"):
+        grown.head = split.head
     vars(member.estimator).pop("held_out_", None)
 
 
@@ -396,14 +415,14 @@ def _fit_gate(
     """Train the hierarchy classifier, on primary clusters whatever the overlap."""
     if template is None:
         return None
-    partition, source = rows.ground.partition, source_of(template)
+    partition, source = rows.ground.partition, rows.ground.fitted(source_of(template))
     found = _read(rows, data, source, plan)
     names = partition.classes if _names_classes(plan.hierarchy_estimator) else partition.labels
     target = names[found.codes]
     if len(np.unique(target)) < 2:
         return None
     estimator = seed_estimator(clone(on_source(template)), seed)
-    X = found.X if source is None else readable(estimator, found.X)
+    X = readable(estimator, found.X, source)
     return Member(fit_with_weight(estimator, X, target, found.weight), source)
 
 
@@ -428,7 +447,7 @@ def _fit_fine(
     """Train one class assignment classifier a cluster."""
     if selects(template):
         return _fit_chosen(template, rows, data, plan, seeds)
-    source = source_of(template)
+    source = rows.ground.fitted(source_of(template))
     found = _read(rows, data, source, plan)
     partition = rows.ground.partition
     if plan.deepen is None and stacks(on_source(template)):
@@ -450,14 +469,18 @@ def _fit_chosen(
     clusters = range(rows.ground.partition.n_clusters)
     statistics = [getattr(choice, "statistics_", {}) for choice in plan.choices]
     branch = _branch_for(selector, rows.ground, plan)
-    tasks = cluster_tasks(selector, rows, data, branch, statistics, seeds)
+    views = (plan.branch_views, plan.seed)
+    tasks = cluster_tasks(selector, rows, data, branch, statistics, seeds, views)
     chosen = [cluster for cluster in tasks if plan.choices[cluster] is not None]
     fitted = selector.refit_clusters(
         [plan.choices[cluster] for cluster in chosen],
         [tasks[cluster] for cluster in chosen],
         plan.n_jobs,
     )
-    members = {c: Member(one, one.source_) for c, one in zip(chosen, fitted, strict=True)}
+    members = {}
+    for cluster, one in zip(chosen, fitted, strict=True):
+        one.source_ = rows.ground.fitted(one.source_)
+        members[cluster] = Member(one, one.source_)
     return [members.get(c) or _unchosen(rows, data, c) for c in clusters]
 
 
@@ -474,7 +497,7 @@ def _branch_for(selector: Any, ground: Ground, plan: FamilyPlan) -> Any:
     """Return what the candidate "branch" stands for; None where there is no such candidate."""
     if ground.split is None or not any(map(_is_branch, candidates_of(selector))):
         return None
-    return ground.split.branch(plan.branch_epochs, plan.branch_lr)
+    return _grown(BRANCH, ground.split, plan)
 
 
 def choose_members(
@@ -508,7 +531,7 @@ def choose_members(
     Returns
     -------
     tuple of (NetworkSelector or None)
-        Fitted on the rows that do not judge; None for clusters with one class.
+        With its choice, which is still to be trained; None for clusters with one class.
 
     References
     ----------
@@ -519,7 +542,7 @@ def choose_members(
     if data.weight is not None:
         judges, data = judges[data.weight > 0], data.drop_unweighted()
     split = _split(base, plan) if _reads_trunk(selector) else None
-    ground = Ground(base, partition, split, temperature)
+    ground = Ground(base, partition, split, temperature, sources=plan.sources)
     seeds = draw_seeds(plan.seed, partition.n_clusters + 1).tolist()[1:]
     tasks = cluster_tasks(
         selector,
@@ -528,10 +551,11 @@ def choose_members(
         _branch_for(selector, ground, plan),
         statistics,
         seeds,
+        (plan.branch_views, plan.seed),
         judges=judges,
     )
-    judged = clone(selector).set_params(refit=False)
-    found = dict(zip(tasks, judged.fit_clusters(list(tasks.values()), plan.n_jobs), strict=True))
+    choices = selector.choose_clusters(list(tasks.values()), plan.n_jobs)
+    found = dict(zip(tasks, choices, strict=True))
     return tuple(found.get(cluster) for cluster in range(partition.n_clusters))
 
 
@@ -553,6 +577,6 @@ def _fit_one(
     estimator = on_source(template)
     if deepen is not None:
         estimator = deepen(estimator, data.codes)
-    X = data.X if source_of(template) is None else readable(estimator, data.X)
+    X = readable(estimator, data.X, source_of(template))
     estimator = seed_estimator(clone(estimator), seed)
     return fit_with_weight(estimator, X, partition.classes[data.codes], data.weight)

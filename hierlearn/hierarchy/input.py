@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from .._input import check_no_gaps, check_rows
+from .._input import check_no_gaps, check_rows, last_step
 from .._validation import (
     check_any_weight,
     check_two_classes,
@@ -20,7 +20,9 @@ from .._validation import (
 )
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
-from .family import branches_from
+from .choosing import candidates_of, selects
+from .family import BRANCH, branches_from
+from .sources import TRUNK, on_source, source_of
 
 
 def check_training_input(
@@ -106,13 +108,22 @@ def check_settings(estimator: Any, base: Any) -> None:
         If branches are wanted of a base that has none, or a partition given beforehand is to be
         carried on below its clusters.
     """
-    gate, depth = estimator.hierarchy_estimator, estimator.max_depth
-    if gate == "branch" and not branches_from(base):
-        last = base.steps[-1][1] if hasattr(base, "steps") else base
+    depth = estimator.max_depth
+    for name in ("hierarchy_estimator", "fine_estimator"):
+        value = getattr(estimator, name)
+        if isinstance(value, str) and value == BRANCH and not branches_from(base):
+            raise ValueError(
+                f"{name}={value!r} needs one of our networks, or a Pipeline ending in one, as "
+                f"base_estimator. Got {type(last_step(base)).__name__} instead; give a classifier, "
+                "or None."
+            )
+    if estimator.fine_tune:
+        _check_tunable(estimator)
+    if depth > 1 and (estimator.fine_tune or selects(estimator.fine_estimator)):
+        what = "fine_tune=True" if estimator.fine_tune else "a NetworkSelector as fine_estimator"
         raise ValueError(
-            f"hierarchy_estimator={gate!r} needs one of our networks, or a Pipeline ending in one, "
-            f"as base_estimator. Got {type(last).__name__} instead; give a classifier, or None to "
-            "sum the base's class posteriors."
+            f"max_depth must be 1 with {what}, which works on one level. Got {depth} instead; "
+            "give as fine_estimator another HierarchicalDecompositionClassifier."
         )
     if depth > 1 and isinstance(estimator.partitioner, LabelPartition):
         raise ValueError(
@@ -120,6 +131,24 @@ def check_settings(estimator: Any, base: Any) -> None:
             f"clusters. Got {depth} instead; give a partitioner, or as fine_estimator another "
             "HierarchicalDecompositionClassifier."
         )
+
+
+def _check_tunable(estimator: Any) -> None:
+    """Refuse members that cannot be trained together with the trunk, before anything is fitted."""
+    gate, fine = estimator._gate_setting(), estimator._fine_setting()
+    members = {"hierarchy_estimator": [gate]}
+    members["fine_estimator"] = [] if fine is None else candidates_of(fine)
+    for name, candidates in members.items():
+        for candidate in candidates:
+            if isinstance(candidate, str) and candidate == BRANCH:
+                continue
+            if source_of(candidate) != TRUNK or not branches_from(on_source(candidate)):
+                raise ValueError(
+                    "fine_tune=True trains members together with the trunk they read: each must be "
+                    "'branch', or a torch classifier in OnTrunk, such as "
+                    f"OnTrunk(TorchMLPClassifier()). Got {candidate!r} as {name} instead; choose "
+                    "another, or leave fine_tune at False."
+                )
 
 
 def check_prefit(estimator: Any, base: Any, codes: NDArray[np.int64]) -> None:

@@ -8,14 +8,14 @@ of a pre-trained network. Whatever several members read is computed once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
-from .._input import unfrozen
+from .._input import last_step, unfrozen
 from .._validation import safe_indexing
 from ..confusion import align_columns, class_scores
 from ..partition import LabelPartition, TrainingRows
@@ -44,7 +44,9 @@ def source_of(estimator: Any) -> Any:
 
 
 def on_source(estimator: Any) -> Any:
-    """Return the classifier that takes the source's output instead of raw rows."""
+    """Return the classifier that takes the source's output; of raw rows, the estimator itself."""
+    if source_of(estimator) is None and not hasattr(estimator, "best_estimator_"):
+        return estimator
     inner = getattr(unfrozen(estimator), "_on_source", None)
     return estimator if inner is None else inner()
 
@@ -56,11 +58,23 @@ def source_key(source: Any) -> str:
     return source if isinstance(source, str) else str(source.key())
 
 
-def readable(estimator: Any, features: Any) -> Any:
-    """Return a source's output as a classifier takes it: maps as flat rows, where it must be so."""
-    if np.ndim(features) > 2 and not get_tags(unfrozen(estimator)).input_tags.three_d_array:
-        return features.reshape(len(features), -1)
-    return features
+def readable(estimator: Any, X: Any, source: Any = None) -> Any:
+    """Return images or maps as a classifier takes them: as flat rows, where it must be so.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A Pipeline gets raw rows as they are, for its transformers may want them so.
+    X : array of shape (n_samples, ...)
+        What a source gives.
+    source : None, str or transformer, default=None
+        Which source.
+    """
+    inner = last_step(estimator)
+    if not isinstance(X, np.ndarray) or X.ndim <= 2 or (source is None and inner is not estimator):
+        return X
+    takes_maps = get_tags(inner).input_tags.three_d_array
+    return X if takes_maps else X.reshape(len(X), -1)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,8 @@ class Ground:
     base_on_trunk : bool, default=True
         Whether the base's head may be run on the trunk's output. Not so once the trunk was tuned
         for the members.
+    sources : mapping of str to transformer, default={}
+        Fitted transformers that members read, by key.
     """
 
     base: Any
@@ -87,6 +103,13 @@ class Ground:
     split: Any = None
     temperature: float = 1.0
     base_on_trunk: bool = True
+    sources: Mapping[str, Any] = field(default_factory=dict)
+
+    def fitted(self, source: Any) -> Any:
+        """Return the fitted transformer where a source is one, other sources as they are."""
+        if source is None or isinstance(source, str):
+            return source
+        return self.sources.get(source_key(source), source)
 
     def scores(self, estimator: Any, X: Any, wanted: NDArray[Any]) -> Posteriors:
         """Return a classifier's posteriors of the wanted labels, shape (n_samples, n_wanted)."""
@@ -156,7 +179,8 @@ class Rows:
             return ground.split.features(self.X)
         if source == FLAT:
             return self._flat()
-        return source.fit_transform(self.X)
+        fitted = ground.fitted(source)
+        return fitted.fit_transform(self.X) if fitted is source else fitted.transform(self.X)
 
     def _flat(self) -> Posteriors:
         ground = self.ground

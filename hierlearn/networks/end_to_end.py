@@ -27,8 +27,8 @@ class TunedParts:
         With a trunk of its own; its head is still the base network's.
     gate : BaseTorchClassifier
         With the tuned weights.
-    branches : tuple of (classifier or None)
-        Likewise; those that are no networks are as they were.
+    branches : tuple of (BaseTorchClassifier or None)
+        Likewise.
     history : list of dict
         A record an epoch.
     """
@@ -59,9 +59,9 @@ def tune_together(
         The base network in two parts.
     gate : BaseTorchClassifier
         Fitted on the trunk's output, to name the class (any of ``classes``) or the cluster.
-    branches : sequence of (classifier or None)
-        One a cluster, networks fitted on the trunk's output; of others the labels in ``classes_``
-        count as equally likely.
+    branches : sequence of (BaseTorchClassifier or None)
+        One a cluster, fitted on the trunk's output; None knows no more than that it is one of the
+        cluster's classes.
     classes : ndarray of shape (n_classes,)
         Class labels.
     labels : ndarray of shape (n_classes,)
@@ -83,7 +83,7 @@ def tune_together(
     """
     names_classes = len(gate.classes_) == len(classes) and bool((gate.classes_ == classes).all())
     parts = nn.ModuleList([split.trunk, _on_maps(gate)])
-    heads = [_on_maps(branch) if _is_network(branch) else None for branch in branches]
+    heads = [None if branch is None else _on_maps(branch) for branch in branches]
     trunk, gate_head = copy.deepcopy(parts)
     network = HierarchicalNetwork(
         trunk,
@@ -95,7 +95,7 @@ def tune_together(
     )
     network.to(_dtype(split))
     rows = split.inputs(X)
-    even = np.ones(len(codes)) if weight is None else weight / weight.mean()
+    even = split.network._weights(codes, classes, False, weight)
     history = train_end_to_end(network, split.network, rows, codes, even, how, seed)
     network.eval()
     tuned = [
@@ -104,10 +104,6 @@ def tune_together(
     ]
     own = replace(split, trunk=cast(nn.Sequential, network.trunk))
     return TunedParts(own, _with_weights(gate, network.gate), tuple(tuned), history)
-
-
-def _is_network(estimator: Any) -> bool:
-    return isinstance(estimator, BaseTorchClassifier)
 
 
 def _dtype(split: Split) -> torch.dtype:

@@ -6,7 +6,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from hierlearn import HierarchicalDecompositionClassifier, NetworkSelector, TorchMLPClassifier
+from hierlearn import (
+    HierarchicalDecompositionClassifier,
+    NetworkSelector,
+    TorchCNNClassifier,
+    TorchMLPClassifier,
+)
 from hierlearn.cost import layer_table
 from hierlearn.hierarchy import OnTrunk, SelectionTable
 
@@ -140,3 +145,51 @@ def test_base_without_a_trunk_cannot_offer_one(train, candidate):
     clf = hierarchy([candidate, LINEAR], base_estimator=GaussianNB(var_smoothing=0.1))
     with pytest.raises(ValueError, match=r"^fine_estimator and .* one of our networks.*\.$"):
         clf.set_params(branch_at=None).fit(*train)
+
+
+def images(X):
+    return X.reshape(-1, 1, 8, 8)
+
+
+def cnn(**params):
+    settings = {"max_epochs": 2, "lr": 0.01, **params}
+    return TorchCNNClassifier(("conv 3x3|8", "pool 2", "fc 16"), **settings)
+
+
+def test_candidates_on_the_trunk_learn_from_every_view(train):
+    X, y = images(train[0]), train[1]
+    candidates = {"copy": "branch", "bayes": OnTrunk(GaussianNB(var_smoothing=0.1))}
+    clf = hierarchy(
+        candidates, base_estimator=cnn(augment=("flip",)), branch_at="conv1", mixing=0.0
+    ).fit(X, y)
+    for cluster, fine in enumerate(clf.fine_estimators_):
+        codes = clf.partition_.members(cluster)
+        if len(codes) > 1:
+            assert fine.trained_[-1].n_samples == 2 * np.isin(y, codes).sum()
+
+
+def test_classifiers_of_flat_rows_compete_for_images(train, test):
+    X, y = images(train[0]), train[1]
+    clf = hierarchy(
+        {"linear": LINEAR, "flat": "flat"}, base_estimator=cnn(), branch_at=None, mixing=0.0
+    )
+    assert clf.fit(X, y).score(images(test[0]), test[1]) > 0.5
+
+
+def test_winners_share_the_head_that_they_were_grown_from(train):
+    clf = hierarchy(["branch"], mixing=0.0).fit(*train)
+    winners = [fine.best_estimator_ for fine in clf.fine_estimators_ if hasattr(fine, "source_")]
+    assert len({id(winner.head) for winner in winners}) == 1
+
+
+def test_selection_on_several_levels_is_refused(train):
+    with pytest.raises(ValueError, match=r"^max_depth must be 1 with a NetworkSelector.* Got 2"):
+        hierarchy(MIXED, max_depth=2).fit(*train)
+
+
+@pytest.mark.parametrize("strategy", ["exhaustive", "meta"])
+def test_what_is_chosen_is_trained_once_for_good(train, strategy):
+    clf = hierarchy({"linear": LINEAR, "stump": STUMP}, strategy, mixing=0.0).fit(*train)
+    for fine in clf.fine_estimators_:
+        if hasattr(fine, "trained_"):
+            assert [run.purpose for run in fine.trained_].count("final") == 1

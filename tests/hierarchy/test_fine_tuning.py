@@ -9,7 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierlearn import HierarchicalDecompositionClassifier, LabelPartition, TorchMLPClassifier
+from hierlearn import (
+    HierarchicalDecompositionClassifier,
+    LabelPartition,
+    NetworkSelector,
+    TorchMLPClassifier,
+)
 from hierlearn.cost import layer_table
 from hierlearn.hierarchy import OnTrunk
 
@@ -106,10 +111,34 @@ def test_fresh_members_on_the_trunk_are_tuned_too(train, test):
     "params",
     [
         {"hierarchy_estimator": None},
+        {"hierarchy_estimator": LogisticRegression()},
         {"fine_estimator": LogisticRegression()},
+        {"fine_estimator": OnTrunk(LogisticRegression())},
+        {"fine_estimator": NetworkSelector({"copy": "branch", "flat": "flat"})},
         {"base_estimator": LogisticRegression(), "branch_at": None},
     ],
 )
-def test_what_cannot_be_tuned_together_is_refused(train, params):
-    with pytest.raises(ValueError, match=r"^fine_tune=True needs .* Got others instead; .*\.$"):
-        hierarchy(fine_tune=True, **params).fit(*train)
+def test_what_cannot_be_tuned_together_is_refused_before_anything_is_fitted(train, params):
+    clf = hierarchy(fine_tune=True, **params)
+    with pytest.raises(ValueError, match=r"^fine_tune=True .* Got .* instead; .*\.$"):
+        clf.fit(*train)
+    assert not hasattr(clf, "held_out_")
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "branch",
+        OnTrunk(TorchMLPClassifier((8,), lr=0.01)),
+        NetworkSelector({"copy": "branch", "slim": OnTrunk(TorchMLPClassifier((8,), lr=0.01))}),
+    ],
+)
+def test_whatever_reads_the_trunk_and_is_a_network_is_tuned(train, test, fine):
+    clf = hierarchy(fine_estimator=fine, fine_tune=True, fine_tune_epochs=2).fit(*train)
+    before = hierarchy(fine_estimator=fine, hierarchy_estimator="branch").fit(*train)
+    assert not clf._family.ground.base_on_trunk
+    for one, other in zip(clf.fine_estimators_, before.fine_estimators_, strict=True):
+        one, other = (getattr(fine, "best_estimator_", fine) for fine in (one, other))
+        if hasattr(one, "module_"):
+            assert not torch.equal(weights(one.module_), weights(other.module_))
+    assert clf.score(*test) > 0.5

@@ -4,11 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
-from hierlearn import HierarchicalDecompositionClassifier, LabelPartition, TorchMLPClassifier
+from hierlearn import (
+    HierarchicalDecompositionClassifier,
+    LabelPartition,
+    TorchCNNClassifier,
+    TorchMLPClassifier,
+    TransferClassifier,
+)
 from hierlearn.cost import layer_table
 from hierlearn.hierarchy import Member, OnTrunk
 from hierlearn.hierarchy.members import FlatMember
@@ -75,6 +83,33 @@ def test_maps_are_flattened_for_those_who_take_rows_only():
     maps = np.zeros((5, 2, 3, 3))
     assert readable(GaussianNB(), maps).shape == (5, 18)
     assert readable(TorchMLPClassifier(), maps[:, 0, 0]).shape == (5, 3)
+    assert readable(TorchCNNClassifier(), maps) is maps
+    piped = make_pipeline("passthrough", GaussianNB())
+    assert readable(piped, maps) is maps  # raw rows are for its transformers to take
+    assert readable(piped, maps, "trunk").shape == (5, 18)
+    assert readable(make_pipeline("passthrough", TorchCNNClassifier()), maps, "trunk") is maps
+
+
+@pytest.mark.parametrize("gate", [LogisticRegression(max_iter=2000), TorchMLPClassifier((8,))])
+def test_gate_over_classes_on_the_trunk_is_priced_layer_by_layer(train, gate):
+    clf = fitted(train, hierarchy_estimator=OnTrunk(gate, names="classes"))
+    total = clf.cost_report().total
+    assert layer_table(clf).total.multiply_adds == pytest.approx(total.multiply_adds)
+
+
+def test_backbone_is_priced_before_anything_is_predicted(train):
+    net = torch.nn.Sequential(torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    clf = fitted(
+        train,
+        base_estimator=GaussianNB(var_smoothing=0.05),
+        hierarchy_estimator=None,
+        fine_estimator=TransferClassifier(net, max_epochs=2),
+        branch_at=None,
+        routing="hard",
+    )
+    backbone = next(row for row in layer_table(clf).rows if row.section == "backbone")
+    assert backbone.multiply_adds == 64 * 8
+    assert clf.score(*train) >= 0
 
 
 @pytest.mark.parametrize("routing", ["hard", "soft"])
