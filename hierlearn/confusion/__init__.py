@@ -33,6 +33,7 @@ from hierlearn.confusion.posteriors import (
 )
 from hierlearn.confusion.scores import Fold, HeldOutScores, held_out_scores
 from hierlearn.confusion.splits import HOLDOUT_FRACTION, stratified_folds, stratified_holdout
+from hierlearn.confusion.streaming import StreamingConfusion
 
 __all__ = [
     "CONFUSION_METHODS",
@@ -40,6 +41,7 @@ __all__ = [
     "SPARSE_ABOVE",
     "Fold",
     "HeldOutScores",
+    "StreamingConfusion",
     "align_columns",
     "check_indicator",
     "class_scores",

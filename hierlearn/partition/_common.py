@@ -13,7 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from hierlearn._validation import check_class_codes, fit_context, safe_indexing
-from hierlearn.confusion import confusion_from_scores, label_codes
+from hierlearn.confusion import StreamingConfusion, confusion_from_scores, label_codes
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition.class_tree import ClassTree
 from hierlearn.partition.label_partition import LabelPartition
@@ -227,6 +227,8 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
     affinity: str
     k: int | None
 
+    _stream: Any = None
+
     @property
     def partition_input(self) -> str:
         """What ``fit`` expects, see :func:`hierlearn.partition.partition_input`."""
@@ -269,6 +271,52 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         return self._fit_weighted(X, y, classes=classes)
 
     @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
+        """Add a batch to the confusions seen so far, and partition the classes by all of them.
+
+        Only sums of confusions are kept, not the scores. The classes are clustered anew at the
+        end of every call; where that takes long, add up a
+        :class:`hierlearn.confusion.StreamingConfusion` and give its result to ``fit``.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            As for ``fit``. Scores may be a sparse matrix that holds the highest of each row only;
+            confusion matrices are added up, and should be counts.
+        y : array-like of shape (n_samples,) or None, default=None
+            As for ``fit``.
+        classes : array-like of shape (n_classes,) or None, default=None
+            As for ``fit``; looked at in the first call only, whose labels hold for all.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``, or if X has another number of columns than in the first call.
+        """
+        first = self._stream is None
+        values = self._check_input(X, reset=first)
+        classes = classes if first else self.classes_
+        if self.affinity == "precomputed":
+            confusion = values.copy() if first else self._stream + values
+            stream: Any = confusion
+        else:
+            y, classes = self._check_target(y, classes, values.shape)
+            n_classes = values.shape[1]
+            stream = (
+                StreamingConfusion(n_classes, method=self.affinity, k=self.k)
+                if first
+                else self._stream
+            )
+            confusion = stream.update(values, y).result()
+        self._set_partition(confusion, classes)
+        self._stream = stream
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
     def _fit_weighted(
         self,
         X: Any,
@@ -278,21 +326,29 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit with weights of the rows, which a confusion matrix as X has none of."""
-        values = _check_entries(
-            self,
-            validate_data(self, X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False),
-        )
+        values = self._check_input(X, reset=True)
+        self._stream = None
         if self.affinity == "precomputed":
-            confusion = _check_square(self, values)
+            confusion = values
         else:
             y, classes = self._check_target(y, classes, values.shape)
             confusion = confusion_from_scores(
                 values, y, method=self.affinity, k=self.k, sample_weight=sample_weight
             )
-        labels, tree = self._cluster(confusion)
-        names = _check_column_classes(classes, values.shape[1])
-        store_partition(self, LabelPartition(names, number_by_first_class(labels), None, tree))
+        self._set_partition(confusion, classes)
         return self
+
+    def _check_input(self, X: Any, *, reset: bool) -> Confusion:
+        values = validate_data(
+            self, X, reset=reset, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False
+        )
+        checked = _check_entries(self, values)
+        return _check_square(self, checked) if self.affinity == "precomputed" else checked
+
+    def _set_partition(self, confusion: Confusion, classes: ArrayLike | None) -> None:
+        names = _check_column_classes(classes, confusion.shape[0])
+        labels, tree = self._cluster(confusion)
+        store_partition(self, LabelPartition(names, number_by_first_class(labels), None, tree))
 
     def _check_target(
         self, y: Any, classes: ArrayLike | None, shape: tuple[int, int]

@@ -398,3 +398,68 @@ def test_partition_input_of_others():
 )
 def test_scikit_learn_checks_of_variants(estimator, check):
     check(estimator)
+
+
+# -- batch by batch -------------------------------------------------------------------------
+
+STREAMED = {
+    name: partitioner
+    for name, partitioner in PLANTED.items()
+    if hasattr(partitioner, "partial_fit")
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_batches_give_the_partition_of_all_rows(name):
+    partitioner = clone(STREAMED[name])
+    X, y = _input(partitioner)
+    if partition_input(partitioner) == "confusion":
+        for share in (0.25, 0.75):
+            partitioner.partial_fit(share * X)
+    else:
+        for start in range(0, y.size, 33):
+            partitioner.partial_fit(X[start : start + 33], y[start : start + 33])
+    assert partitioner.partition_ == _fit(STREAMED[name]).partition_ or (
+        adjusted_rand_score(partitioner.labels_, BLOCK_OF) == 1
+    )
+    assert partitioner.predict(X).shape == (X.shape[0],)
+
+
+def test_batches_of_the_highest_scores():
+    scores, y = _scores()
+    order = np.argsort(-scores, axis=1)[:, :BLOCK]
+    kept = np.zeros_like(scores)
+    np.put_along_axis(kept, order, np.take_along_axis(scores, order, axis=1), axis=1)
+    partitioner = clone(PLANTED["linkage top_k"])
+    for start in range(0, y.size, 40):
+        rows = slice(start, start + 40)
+        partitioner.partial_fit(sparse.csr_array(kept[rows]), y[rows])
+    np.testing.assert_array_equal(partitioner.labels_, _fit(PLANTED["linkage top_k"]).labels_)
+
+
+def test_batches_keep_the_labels_of_the_first_call():
+    scores, y = _scores()
+    partitioner = clone(PLANTED["linkage soft"])
+    with pytest.raises(PartitionError, match="pass classes= where y lacks some of them"):
+        partitioner.partial_fit(scores[:40], NAMES[y[:40]])
+    partitioner.partial_fit(scores[:40], NAMES[y[:40]], classes=NAMES)
+    partitioner.partial_fit(scores[40:], NAMES[y[40:]])
+    assert partitioner.classes_.tolist() == NAMES.tolist()
+    np.testing.assert_array_equal(partitioner.labels_, _fit(PLANTED["linkage soft"]).labels_)
+
+
+def test_fit_forgets_batches():
+    scores, y = _scores()
+    partitioner = clone(PLANTED["linkage soft"])
+    partitioner.partial_fit(scores[:40, :10].copy() + 1, y[:40] % 10)
+    np.testing.assert_array_equal(
+        partitioner.fit(scores, y).labels_, _fit(PLANTED["linkage soft"]).labels_
+    )
+    assert partitioner.partial_fit(scores, y).n_features_in_ == N_CLASSES
+
+
+def test_batches_have_the_same_columns():
+    scores, y = _scores()
+    partitioner = clone(PLANTED["linkage soft"]).partial_fit(scores, y)
+    with pytest.raises(ValueError, match=r"19 features.*expecting 20"):
+        partitioner.partial_fit(scores[:, 1:], y)
