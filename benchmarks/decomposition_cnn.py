@@ -36,11 +36,18 @@ from hierlearn import (
     TorchMLPClassifier,
     datasets,
 )
-from hierlearn.controls import Comparison, Measurement, measure, permuted, trained_as_long
+from hierlearn.controls import (
+    Comparison,
+    GateAlone,
+    Measurement,
+    measure,
+    permuted,
+    trained_as_long,
+)
 from hierlearn.controls.training import as_expensive
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("shared", "copied", "paper", "adaptive", "taxonomy", "joint", "hd-cnn")
+PARTS = ("gated", "shared", "copied", "paper", "adaptive", "taxonomy", "joint", "hd-cnn")
 # The paper's linkage gives 30 clusters of CIFAR-100's classes.
 PAPER_CLUSTERS = 30
 TRUNK = "pool2"
@@ -115,9 +122,32 @@ def shared(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Itera
     for name, units in (("one branch for all", 2 * width), ("one slim branch for all", width)):
         wide = slim(args, units)
         yield name, clone(design).set_params(partitioner=one, fine_estimator=wide, routing="hard")
-    gate = OnTrunk(slim(args, width).estimator, names="classes")
-    own = clone(design).set_params(hierarchy_estimator=gate, mixing=0.0)
-    yield "slim branches and gate", own
+
+
+def gated(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Iterator[Any]:
+    """Yield slim branches behind a slim gate: the flat network's upper layers are never run."""
+    width = args.width
+
+    def gate(units: int) -> OnTrunk:
+        return OnTrunk(slim(args, units).estimator, names="classes")
+
+    design = hierarchy(
+        args, seed, hierarchy_estimator=gate(width), fine_estimator=slim(args, width), routing=2
+    )
+    fitted = yield "slim gate and branches", design
+    yield "slim gate alone", GateAlone(fitted)
+    yield "slim gate and branches, permuted", permuted(fitted, seed)
+    yield "slim gate and branches, CIFAR's groups", clone(design).set_params(partitioner=groups)
+    twenty = ConfusionSpectralPartitioner(n_clusters=groups.n_clusters)
+    yield "slim gate and branches, 20 clusters", clone(design).set_params(partitioner=twenty)
+    wide = yield (
+        "wide gate, one cluster asked",
+        clone(fitted).set_params(
+            partitioner=fitted.partition_, hierarchy_estimator=gate(3 * width), routing="hard"
+        ),
+    )
+    yield "wide gate alone", GateAlone(wide)
+    yield "flat, trained as long", trained_as_long(fitted)
 
 
 def copied(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Iterator[Any]:
@@ -191,6 +221,7 @@ def from_scratch(args: argparse.Namespace, seed: int, fine: Any, partition: Any 
 
 
 GENERATORS: dict[str, Callable[..., Iterator[Any]]] = {
+    "gated": gated,
     "shared": shared,
     "copied": copied,
     "paper": paper,
@@ -274,8 +305,8 @@ def main() -> None:
         Remembered._known.clear()
     result = Comparison(tuple(found))
     print(f"\n{args.dataset}: {len(data[0])} training images, {args.seeds} seeds\n\n{result}\n")
-    best = "slim branches"
-    for control in result.variants if best in result.variants else ():
+    best = next(name for name in result.variants if name != "flat")
+    for control in result.variants:
         if control != best:
             mean, low, high = (100 * value for value in result.difference(best, control))
             print(f"{best} - {control}: {mean:+.2f} points, 95 % [{low:+.2f}, {high:+.2f}]")
