@@ -55,6 +55,7 @@ _SUBMODULES = (
 # Where each public name lives. `tests/test_public_api.py` holds this table, `__all__` and the
 # imports below (which only type checkers read) together.
 _HOMES = {
+    "AdaptiveSoftmaxClassifier": "networks",
     "BackboneFeatures": "networks",
     "CentroidPartitioner": "partition",
     "ClassTree": "partition",
@@ -64,7 +65,9 @@ _HOMES = {
     "LabelPartition": "partition",
     "NetworkSelector": "hierarchy",
     "OnTrunk": "hierarchy",
+    "PartitionSoftmaxClassifier": "networks",
     "RandomPartitioner": "partition",
+    "SampledSoftmaxClassifier": "networks",
     "SelectionTable": "hierarchy",
     "SpecialistHeadAugmenter": "specialists",
     "TaxonomyPartitioner": "partition",
@@ -78,6 +81,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptiveSoftmaxClassifier",
     "BackboneFeatures",
     "CentroidPartitioner",
     "ClassTree",
@@ -87,7 +91,9 @@ __all__ = [
     "LabelPartition",
     "NetworkSelector",
     "OnTrunk",
+    "PartitionSoftmaxClassifier",
     "RandomPartitioner",
+    "SampledSoftmaxClassifier",
     "SelectionTable",
     "SpecialistHeadAugmenter",
     "TaxonomyPartitioner",
@@ -136,7 +142,10 @@ if TYPE_CHECKING:
         SelectionTable,
     )
     from hierlearn.networks import (
+        AdaptiveSoftmaxClassifier,
         BackboneFeatures,
+        PartitionSoftmaxClassifier,
+        SampledSoftmaxClassifier,
         TorchClassifier,
         TorchCNNClassifier,
         TorchMLPClassifier,

@@ -94,6 +94,7 @@ def test_scikit_learn_checks_of_every_strategy(estimator, check):
 def test_estimators_are_found():
     names = {Estimator.__name__ for Estimator in public_estimators()}
     assert {
+        "AdaptiveSoftmaxClassifier",
         "BackboneFeatures",
         "CentroidPartitioner",
         "ConfusionLinkagePartitioner",
@@ -101,7 +102,9 @@ def test_estimators_are_found():
         "HierarchicalDecompositionClassifier",
         "NetworkSelector",
         "OnTrunk",
+        "PartitionSoftmaxClassifier",
         "RandomPartitioner",
+        "SampledSoftmaxClassifier",
         "TaxonomyPartitioner",
         "TorchCNNClassifier",
         "TorchClassifier",

@@ -29,7 +29,7 @@ ROOMS = {
     "_input": {"exceptions", "_validation"},
     "confusion": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "confusion"},
-    "networks": {"exceptions", "_validation", "confusion"},
+    "networks": {"exceptions", "_validation", "confusion", "partition"},
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
     "hierarchy": {

@@ -4,6 +4,7 @@ Everything that touches torch lies here, and everything that touches skorch in o
 """
 
 from ._forward import forward
+from .adaptive_softmax import AdaptiveSoftmaxClassifier
 from .augmentation import Augmentation
 from .augmented import AugmentedNetwork, visited_clusters
 from .backbone import BackboneFeatures
@@ -14,16 +15,21 @@ from .convolutional import cnn
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
 from .mlp import TorchMLPClassifier, mlp
+from .partition_softmax import PartitionSoftmaxClassifier
+from .sampled_softmax import SampledSoftmaxClassifier
 from .split import chain, copy_head, layer_multiply_adds, split_network, split_point
 from .taps import TappedNetwork, TapPoints, tap_points
 from .transfer import TransferClassifier
 
 __all__ = [
+    "AdaptiveSoftmaxClassifier",
     "Augmentation",
     "AugmentedNetwork",
     "BackboneFeatures",
     "BranchClassifier",
     "HeadPlan",
+    "PartitionSoftmaxClassifier",
+    "SampledSoftmaxClassifier",
     "SpecialistHeads",
     "TapPoints",
     "TappedNetwork",

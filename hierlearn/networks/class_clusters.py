@@ -1,0 +1,235 @@
+"""Which classes share a cluster of an output layer, and where the clusters of rare ones begin."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from .._validation import as_random_state
+
+# Directions along which class means are told apart.
+_N_DIRECTIONS = 32
+_N_POWER_STEPS = 8
+# What a score costs beside its products (exponential, sum, gradient), and what a step of the
+# optimiser costs a weight, spread over the rows of a batch; both in multiply-adds of a row.
+_PER_SCORE = 32
+_PER_WEIGHT = 10 / 256
+_MAX_TAILS = 3
+_MIN_PROJECTION = 8
+# Ranks tried as cutoffs, evenly spaced on a logarithmic scale.
+_N_CANDIDATES = 28
+
+
+def frequency_ranks(codes: NDArray[np.int64], weight: Any, n_classes: int) -> NDArray[np.int64]:
+    """Return the rank of each class by the weight of its samples, 0 for the most frequent.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_samples,)
+    weight : ndarray of shape (n_samples,)
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes,)
+        Classes as frequent as one another are ranked in the order of their codes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.networks.class_clusters import frequency_ranks
+    >>> frequency_ranks(np.array([0, 1, 1, 2]), np.ones(4), 3).tolist()
+    [1, 0, 2]
+    """
+    ranks = np.empty(n_classes, dtype=np.int64)
+    totals = np.bincount(codes, weights=weight, minlength=n_classes)
+    # Rounded, as sums of equal weights in another order differ in their last bits.
+    ranks[np.argsort(-np.round(totals, 6), kind="stable")] = np.arange(n_classes)
+    return ranks
+
+
+def automatic_cutoffs(
+    frequencies: NDArray[Any], in_features: int, div_value: float = 4.0
+) -> tuple[int, ...]:
+    """Return the cutoffs with which a training step of an adaptive softmax is cheapest.
+
+    Parameters
+    ----------
+    frequencies : ndarray of shape (n_classes,)
+        Training samples of each class, in descending order.
+    in_features : int
+        Width of the hidden features.
+    div_value : float, default=4.0
+        How much narrower each cluster's projection is than the one before.
+
+    Returns
+    -------
+    tuple of int
+        Ascending; at most three, and none where they would not halve the cost of a step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.networks.class_clusters import automatic_cutoffs
+    >>> automatic_cutoffs(np.ones(100), 128)
+    ()
+    >>> len(automatic_cutoffs(1 / np.arange(1, 50001), 128)) > 0
+    True
+    """
+    n_classes = len(frequencies)
+    mass = np.concatenate([[0.0], np.cumsum(frequencies) / np.sum(frequencies)])
+    steps = np.geomspace(min(64, n_classes), n_classes, _N_CANDIDATES)[:-1]
+    candidates = np.unique(np.clip(np.round(steps), 1, max(n_classes - 1, 1)).astype(int)).tolist()
+    per_score = in_features * (1 + _PER_WEIGHT) + _PER_SCORE
+    best, cheapest = (), n_classes * per_score / 2
+    for n_tails in range(1, _MAX_TAILS + 1):
+        width = in_features / div_value**n_tails
+        if width < min(_MIN_PROJECTION, in_features):
+            break
+        for cutoffs in combinations(candidates, n_tails):
+            cost = (cutoffs[0] + n_tails) * per_score
+            bounds = [*cutoffs, n_classes]
+            for tail, (start, stop) in enumerate(pairwise(bounds)):
+                share, narrow = mass[stop] - mass[start], in_features // div_value ** (tail + 1)
+                weights = narrow * (in_features + stop - start)
+                cost += share * (weights + _PER_SCORE * (stop - start)) + _PER_WEIGHT * weights
+            if cost < cheapest:
+                best, cheapest = cutoffs, cost
+    return best
+
+
+def check_cutoffs(cutoffs: Any, n_classes: int) -> tuple[int, ...]:
+    """Return given cutoffs as integers, or say what is wrong with them.
+
+    Parameters
+    ----------
+    cutoffs : array-like of int
+    n_classes : int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        Unless they ascend from 1 at the least to ``n_classes - 1`` at the most.
+    """
+    values = np.asarray(cutoffs)
+    whole = values.ndim == 1 and (values.size == 0 or values.dtype.kind in "iu")
+    listed = values.tolist()
+    inside = whole and all(1 <= value <= n_classes - 1 for value in listed)
+    if not inside or any(np.diff(values) <= 0):
+        raise ValueError(
+            f"cutoffs must be ascending whole numbers from 1 to n_classes - 1, {n_classes - 1}. "
+            f"Got {listed} instead; sort them, or take cutoffs='auto'."
+        )
+    return tuple(listed)
+
+
+def default_n_clusters(n_classes: int) -> int:
+    """Return how many clusters a two-level softmax has where nothing is said.
+
+    Four times the square root of the number of classes. A step of training scores all clusters, and
+    moves the weights of all classes in the clusters of the batch; the latter is the larger part.
+    """
+    return int(np.clip(4 * round(n_classes**0.5), 2, max(2, n_classes // 4)))
+
+
+def balanced_clusters(means: Any, n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:
+    """Split classes again and again across the direction in which they differ most.
+
+    Takes n log n steps, and clusters are of equal size but for one class.
+
+    Parameters
+    ----------
+    means : {ndarray, sparse matrix} of shape (n_classes, n_features)
+        A point for each class.
+    n_clusters : int
+        Number of clusters, at most one for each class.
+    random_state : int, RandomState instance or None, default=None
+        Start of the search for directions.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes,)
+        Cluster of each class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.networks.class_clusters import balanced_clusters
+    >>> balanced_clusters(np.array([[0.0], [9.0], [1.0], [8.0]]), 2, 0).tolist()
+    [0, 1, 0, 1]
+    """
+    rng = as_random_state(random_state)
+    points = _few_directions(means, rng)
+    labels = np.zeros(len(points), dtype=np.int64)
+    pending: list[tuple[NDArray[np.int64], int, int]] = [(np.arange(len(points)), 0, n_clusters)]
+    while pending:
+        members, first, parts = pending.pop()
+        if parts == 1:
+            labels[members] = first
+            continue
+        left = parts // 2
+        size = round(len(members) * left / parts)
+        size = min(max(size, left), len(members) - (parts - left))
+        order = np.argsort(_along_widest(points[members], rng), kind="stable")
+        pending.append((np.sort(members[order[size:]]), first + left, parts - left))
+        pending.append((np.sort(members[order[:size]]), first, left))
+    return labels
+
+
+def _few_directions(means: Any, rng: np.random.RandomState) -> NDArray[np.float64]:
+    """Return the points in the directions in which they vary most."""
+    if not sparse.issparse(means):
+        means = np.asarray(means, dtype=np.float64)
+        means = means - means.mean(axis=0)
+    if min(means.shape) <= _N_DIRECTIONS:
+        return means.toarray() if sparse.issparse(means) else means
+    vectors, values, _ = randomized_svd(means, _N_DIRECTIONS, random_state=rng)
+    return vectors * values
+
+
+def _along_widest(points: NDArray[np.float64], rng: np.random.RandomState) -> NDArray[np.float64]:
+    """Return where the points lie along their first principal direction."""
+    centred = points - points.mean(axis=0)
+    spread: NDArray[np.float64] = centred.T @ centred
+    direction = rng.standard_normal(len(spread))
+    for _ in range(_N_POWER_STEPS):
+        direction = spread @ direction
+        length = np.linalg.norm(direction)
+        if length == 0:
+            return np.zeros(len(points))
+        direction /= length
+    # A direction and its opposite are as good: the larger component is positive.
+    direction *= np.sign(direction[np.abs(direction).argmax()])
+    return centred @ direction
+
+
+def ranked_clusters(ranks: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
+    """Put classes of like frequency into one cluster, all clusters of equal size but for one class.
+
+    Parameters
+    ----------
+    ranks : ndarray of int, shape (n_classes,)
+        Rank of each class by frequency.
+    n_clusters : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.networks.class_clusters import ranked_clusters
+    >>> ranked_clusters(np.array([3, 0, 1, 2]), 2).tolist()
+    [1, 0, 0, 1]
+    """
+    return ranks * n_clusters // len(ranks)
