@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-import warnings
 import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -27,6 +26,8 @@ from torch import nn
 from .._validation import HasMethods, Interval, StrOptions, check_choice, fit_context
 from ._runtime import resolve_device, threads
 from ._target import check_finite
+from .images import as_images
+from .lazy_rows import LazyRows, lazy_rows
 from .pretrained import PRETRAINED
 from .reading import (
     ImageInput,
@@ -37,10 +38,12 @@ from .reading import (
     run_batches,
     weights_digest,
 )
+from .scaling import checked_scale, function_key, scale_key, warn_of_range
 
 # Frozen copies by what they compute and where: estimators that read the same weights share one.
 _COPIES: weakref.WeakValueDictionary[Hashable, nn.Module] = weakref.WeakValueDictionary()
 _COPIES_LOCK = threading.Lock()
+_DIGESTED = 256
 
 
 class SharesBackbone:
@@ -78,7 +81,8 @@ class BackboneFeatures(
         Dotted name of the layer whose output is read, as in ``named_modules()``. None is what the
         classifier, a last ``nn.Linear``, reads; without one, the network's output.
     pool : bool, default=True
-        Whether maps ``(n, channels, ...)`` are averaged over all positions to vectors.
+        Whether maps are averaged over all positions to vectors: ``(n, channels, height, width)``
+        over the last two dimensions, tokens ``(n, tokens, d)`` over all tokens.
     input_shape : tuple of int, default=None
         Shape of one sample, as (channels, height, width), if the rows of X are flat.
     scale : (shift, divisor) or callable, default=None
@@ -92,6 +96,9 @@ class BackboneFeatures(
     memory : str or joblib.Memory, default=None
         Where features are kept, so that equal rows and weights, in this process or another, are not
         computed again.
+    loader : callable, default=None
+        From a path, or any other item of X, to the image (channels, height, width), where X is a
+        list of them. They are read batch by batch, as are torch data sets, which need no loader.
     device : str, default="auto"
         ``"auto"`` (CUDA where available), ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
     n_jobs : int or None, default=None
@@ -135,6 +142,7 @@ class BackboneFeatures(
         "resize": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "memory": [str, HasMethods(["cache"]), None],
+        "loader": [callable, None],
         "device": [str],
         "n_jobs": [Integral, None],
     }
@@ -150,6 +158,7 @@ class BackboneFeatures(
         resize: int | None = None,
         batch_size: int | str = "auto",
         memory: Any = None,
+        loader: Callable[[Any], Any] | None = None,
         device: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -161,6 +170,7 @@ class BackboneFeatures(
         self.resize = resize
         self.batch_size = batch_size
         self.memory = memory
+        self.loader = loader
         self.device = device
         self.n_jobs = n_jobs
 
@@ -171,7 +181,7 @@ class BackboneFeatures(
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features) or (n_samples, c, h, w)
-            Of any numeric dtype; cast batch by batch.
+            Of any numeric dtype; cast batch by batch. Or images to be read, see ``loader``.
         y : None
             Ignored.
 
@@ -189,7 +199,7 @@ class BackboneFeatures(
         resolve_device(self.device)
         rows = self._rows(X, reset=True)
         if isinstance(self.backbone, str) and self.scale is None:
-            _warn_of_range(rows)
+            warn_of_range(rows)
         self._input_shape = tuple(rows.shape[1:])
         self._key = self.key(fitted=False)
         self.module_ = self._shared_reader()
@@ -217,8 +227,8 @@ class BackboneFeatures(
             )
         if self.memory is None:
             return self._features(rows)
-        cached = check_memory(self.memory).cache(_features_of, ignore=["estimator"])
-        return cached(self._key, rows, self)
+        cached = check_memory(self.memory).cache(_features_of, ignore=["rows", "estimator"])
+        return cached(self._key, _digest(rows), rows, self)
 
     def key(self, fitted: bool = True) -> Hashable:
         """Return what tells whether two of these compute the same features.
@@ -243,9 +253,10 @@ class BackboneFeatures(
             self.layer,
             bool(self.pool),
             None if self.input_shape is None else tuple(int(n) for n in self.input_shape),
-            _scale_key(self.scale),
+            scale_key(self.scale),
             self.resize,
             None if prefix is None else joblib.hash(prefix),
+            None if self.loader is None else function_key(self.loader, "loader"),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -289,14 +300,30 @@ class BackboneFeatures(
     def _rows(self, X: Any, reset: bool) -> Any:
         """Return X as the network takes it: validated, and through what stands in front of it."""
         prefix, classifier, _ = self._opened()
+        unread = self._lazy_rows(X)
+        X = X if unread is None else unread
+        if not reset:
+            check_channels(getattr(X, "shape", ())[1:], self._input_shape)
         if classifier is not None:  # which validates X itself, column names included
             validate_data(self, X, skip_check_array=True, reset=reset)
             return classifier._check_X(X if prefix is None else prefix.transform(X))
+        if unread is not None:
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
         X = validate_data(
             self, X, accept_sparse="csr", allow_nd=True, ensure_all_finite=False, reset=reset
         )
         check_finite(X)
         return X
+
+    def _lazy_rows(self, X: Any) -> LazyRows | None:
+        """Return X as images that are read batch by batch; None where it is an array."""
+        prefix, classifier, _ = self._opened()
+        if prefix is not None:
+            return None
+        loader = self.loader or getattr(classifier, "loader", None)
+        shape = None if self.input_shape is None else tuple(int(n) for n in self.input_shape)
+        return lazy_rows(X, loader, shape if shape is not None and len(shape) == 3 else None)
 
     def _shared_reader(self) -> nn.Module:
         place = (self._key, self._input_shape, self.device)
@@ -323,7 +350,7 @@ class BackboneFeatures(
             with torch.no_grad(), threads(self.n_jobs):
                 return build_reader(module, self.layer, inputs, row, self.pool)
         except ValueError as error:
-            if str(error).startswith("layer must"):
+            if str(error).startswith(("layer must", "scale must")):
                 raise
             raise self._refusal(error) from error
         except Exception as error:
@@ -345,10 +372,14 @@ class BackboneFeatures(
             )
         if shape is None and self.resize is None and scale is None:
             return None
-        return ImageInput(shape, self.resize, _checked_scale(scale))
+        return ImageInput(shape, self.resize, checked_scale(scale, shape or given))
 
     def _refusal(self, error: Exception) -> ValueError:
         shape = self._input_shape if self.input_shape is None else tuple(self.input_shape)
+        try:
+            check_channels(shape)
+        except ValueError as moved:
+            return moved
         return ValueError(
             f"backbone must take rows of shape {shape}, those of X, in floating point. Got "
             f"{described(error)} instead; give X of the size and channels that it was trained on, "
@@ -385,39 +416,30 @@ class BackboneFeatures(
         return state
 
 
-def _features_of(key: Hashable, rows: Any, estimator: BackboneFeatures) -> np.ndarray:
+def check_channels(row_shape: Sequence[int], wanted: Sequence[int] = ()) -> None:
+    """Refuse images that have their channels last, saying how to move them.
+
+    Parameters
+    ----------
+    row_shape : sequence of int
+        Shape of one row of X.
+    wanted : sequence of int, default=()
+        A shape that is right in any case.
+    """
+    if len(row_shape) == 3 and tuple(row_shape) != tuple(wanted):
+        as_images(np.empty((1, *row_shape)), None)
+
+
+def _features_of(key: Hashable, digest: str, rows: Any, estimator: BackboneFeatures) -> np.ndarray:
     return estimator._features(rows)
 
 
-def _warn_of_range(rows: Any) -> None:
-    """Say so if rows have been scaled already for a network that scales bytes."""
-    if rows.dtype.kind == "f" and rows.shape[0] and rows.max() <= 1:
-        warnings.warn(
-            "A backbone by name scales X as values from 0 to 255. Got floats up to "
-            f"{float(rows.max()):g}; set scale for them, as scale=(127 / 255, 128 / 255) for "
-            "efficientnet_lite0 and values from 0 to 1.",
-            stacklevel=4,
-        )
-
-
-def _checked_scale(scale: Scale) -> Scale:
-    if scale is None or callable(scale):
-        return scale
-    try:
-        shift, divisor = (np.asarray(part, dtype=np.float64) for part in scale)
-    except (TypeError, ValueError):
-        shift = divisor = np.zeros(0)
-    fine = shift.size and divisor.size and np.isfinite(shift).all() and np.isfinite(divisor).all()
-    if not fine or not divisor.all():
-        raise ValueError(
-            "scale must be (shift, divisor), finite numbers or one a channel, the divisor not zero."
-            f" Got {scale!r} instead."
-        )
-    return shift, divisor
-
-
-def _scale_key(scale: Scale) -> Hashable:
-    if scale is None or callable(scale):
-        return scale
-    shift, divisor = _checked_scale(scale)  # type: ignore[misc]
-    return tuple(map(float, shift.ravel())), tuple(map(float, divisor.ravel()))
+def _digest(rows: Any) -> str:
+    """Return a digest of the rows; of images on disk that of their pixels, read bit by bit."""
+    if not isinstance(rows, LazyRows):
+        return str(joblib.hash(rows))
+    parts = [
+        joblib.hash(np.asarray(rows[start : start + _DIGESTED]))
+        for start in range(0, len(rows), _DIGESTED)
+    ]
+    return str(joblib.hash((rows.shape, parts)))

@@ -68,11 +68,18 @@ def _per_channel(value: Any) -> torch.Tensor:
 
 
 class GlobalPool(nn.Module):
-    """Average maps ``(n, channels, ...)`` over all positions; leave vectors as they are."""
+    """Average over all positions; leave vectors as they are.
+
+    Maps ``(n, channels, height, width)`` are averaged over all but the first two dimensions. Three
+    dimensions are tokens ``(n, tokens, d)``, as transformers have them, and averaged over the
+    tokens.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return one vector a sample."""
-        return x.flatten(2).mean(dim=-1) if x.ndim > 2 else x
+        if x.ndim == 3:
+            return x.mean(dim=1)
+        return x.flatten(2).mean(dim=-1) if x.ndim > 3 else x
 
 
 class _Reached(Exception):
@@ -142,7 +149,7 @@ def build_reader(
     row : Tensor of shape (1, ...)
         A sample to find the order of the layers with.
     pool : bool
-        Whether maps are averaged over all positions.
+        Whether maps are averaged over all positions, and tokens over all tokens.
 
     Returns
     -------
@@ -275,7 +282,7 @@ def run_batches(
     ----------
     module : torch.nn.Module
         Its first layer may be an :class:`ImageInput`, whose resizing counts for the batch size.
-    X : ndarray or csr matrix of shape (n_samples, ...)
+    X : ndarray, csr matrix or LazyRows of shape (n_samples, ...)
     batch_size : int or "auto"
     device : str
     n_jobs : int or None

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import nn
+from torch.utils.data import Dataset
 
 from .._validation import HasMethods, Interval, StrOptions
 from ._base import BaseTorchClassifier
 from ._skorch import TrainingPlan
 from .augmenting import CACHE_BYTES
-from .backbone import BackboneFeatures, SharesBackbone
+from .backbone import BackboneFeatures, SharesBackbone, check_channels
 from .cutting import HEAD, Cut, Layers, cut, feature_bytes, joined
+from .lazy_rows import LazyRows, labels_of
 from .mlp import TorchMLPClassifier
 from .reading import Scale, dtype_of, run_batches
 from .split import chain
@@ -44,7 +47,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         Hidden layers of the new classifier; without any it is linear.
     layer : str, default=None
         Dotted name of the layer whose output it reads; None is what the network's own classifier
-        reads. Maps are averaged over all positions.
+        reads. Maps are averaged over all positions, tokens over all tokens.
     backbone_lr_factor : float, default=0.1
         Learning rate of pre-trained layers, as a multiple of ``lr``.
     input_shape : tuple of int, default=None
@@ -53,6 +56,9 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         See :class:`BackboneFeatures`.
     resize : int, default=None
         Side in pixels to which images are brought bilinearly.
+    loader : callable, default=None
+        From a path, or any other item of X, to the image (channels, height, width), where X is a
+        list of them. They are read batch by batch, as are torch data sets, which need no loader.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -144,6 +150,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         "input_shape": ["array-like", None],
         "scale": ["array-like", callable, None],
         "resize": [Interval(Integral, 1, None, closed="left"), None],
+        "loader": [callable, None],
     }
 
     def __init__(
@@ -157,6 +164,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         input_shape: Sequence[int] | None = None,
         scale: Scale = None,
         resize: int | None = None,
+        loader: Callable[[Any], Any] | None = None,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -206,6 +214,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         self.input_shape = input_shape
         self.scale = scale
         self.resize = resize
+        self.loader = loader
 
     # -- where it reads, inside a hierarchy ----------------------------------------------------
 
@@ -213,8 +222,12 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         """Return the features that are computed once for all that read them, if they are fixed."""
         return self._features() if self.tune == "frozen" else None
 
-    def _on_source(self) -> TorchMLPClassifier:
-        """Return the classifier that, on the features of ``_source``, is this one."""
+    def _on_source(self) -> TorchMLPClassifier | TransferClassifier:
+        """Return what takes the output of ``_source``; without one, this classifier itself."""
+        return self._new_classifier() if self.tune == "frozen" else self
+
+    def _new_classifier(self) -> TorchMLPClassifier:
+        """Return the classifier that, on frozen features, is this one."""
         params = self.get_params(deep=False)
         names = (*BaseTorchClassifier._parameter_constraints, "hidden_layer_sizes")
         return TorchMLPClassifier(**{name: params[name] for name in names})
@@ -225,13 +238,43 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
                 "backbone must be a network, without transformers. Got a Pipeline instead; put its "
                 "steps in front, as in make_pipeline(*steps, TransferClassifier(network))."
             )
-        names = ("backbone", "layer", "input_shape", "scale", "resize", "device", "n_jobs")
-        return BackboneFeatures(**{name: getattr(self, name) for name in names})
+        names = ("backbone", "layer", "input_shape", "scale", "resize", "loader")
+        settings = {name: getattr(self, name) for name in (*names, "device", "n_jobs")}
+        return BackboneFeatures(**settings)
 
     # -- fitting -------------------------------------------------------------------------------
 
     def _takes_nd(self) -> bool:
         return True
+
+    def _lazy_rows(self, X: Any) -> LazyRows | None:
+        """Return X as images that are read batch by batch; None where it is an array."""
+        return self._features()._lazy_rows(X)
+
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any]:
+        images = self._lazy_rows(X)
+        if images is None:
+            return super()._check_X_y(X, y)
+        if y is None and isinstance(X, Dataset):
+            y = labels_of(X)
+        validate_data(self, images, skip_check_array=True, reset=not self._goes_on())
+        y = validate_data(self, y=y, multi_output=True)
+        check_consistent_length(images, y)
+        return images, y
+
+    def _check_X(self, X: Any) -> Any:
+        check_is_fitted(self, "module_")
+        images = self._lazy_rows(X)
+        if images is None:
+            check_channels(getattr(X, "shape", ())[1:], self._input_shape)
+            return super()._check_X(X)
+        validate_data(self, images, skip_check_array=True, reset=False)
+        if images.shape[1:] != self._input_shape:
+            raise ValueError(
+                f"X must have images of shape {self._input_shape}, as in fit. Got images of shape "
+                f"{images.shape[1:]} instead."
+            )
+        return images
 
     def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
         if self._cut.above and self.dtype == "auto":
@@ -239,7 +282,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         return super()._resolve_dtype(n_samples, batch_size)
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-        head = self._on_source()._make_module((self._reading._n_features_out,), n_outputs)
+        head = self._new_classifier()._make_module((self._reading._n_features_out,), n_outputs)
         if not self._cut.above:
             return head
         above = copy.deepcopy(list(self._cut.above))
@@ -295,7 +338,8 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
 
     def _plan(self, *args: Any) -> TrainingPlan:
         plan = super()._plan(*args)
-        if not self._cut.above:
+        found = vars(self).get("_cut")
+        if found is None or not found.above:  # no fit of its own, or one of the head alone
             return plan
         slower = ("backbone*", {"lr": self.lr * self.backbone_lr_factor})
         params = {**plan.optimizer_params, "param_groups": [slower]}

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+from functools import partial
 
 import joblib
 import numpy as np
@@ -17,7 +19,10 @@ from hierlearn import (
     BackboneFeatures,
     ConfusionLinkagePartitioner,
     HierarchicalDecompositionClassifier,
+    LabelPartition,
+    TorchCNNClassifier,
     TorchMLPClassifier,
+    TransferClassifier,
 )
 from hierlearn.networks.pretrained import efficientnet_lite0
 
@@ -183,6 +188,95 @@ def half(x):
     return x / 2
 
 
+class Divided:
+    """A scaling with a state."""
+
+    def __init__(self, divisor):
+        self.divisor = divisor
+
+    def __call__(self, x):
+        return x / self.divisor
+
+    def half(self, x):
+        return x / 2 + 0 * self.divisor
+
+
+def divided(x, divisor):
+    return x / divisor
+
+
+def closed_over(divisor):
+    return lambda x: x / divisor
+
+
+SCALES = {
+    "function": lambda: half,
+    "lambda": lambda: lambda x: x / 2,
+    "closure of 2": lambda: closed_over(2),
+    "closure of 3": lambda: closed_over(3),
+    "partial of 2": lambda: partial(divided, divisor=2),
+    "partial of 3": lambda: partial(divided, divisor=3),
+    "object with 2": lambda: Divided(2),
+    "object with 3": lambda: Divided(3),
+    "method": lambda: Divided(3).half,
+    "of torch": lambda: torch.sigmoid,
+    "none": lambda: None,
+}
+
+
+def test_functions_that_scale_are_told_apart_in_any_process(network):
+    keys = {name: BackboneFeatures(network, scale=make()).key() for name, make in SCALES.items()}
+    again = {name: BackboneFeatures(network, scale=make()).key() for name, make in SCALES.items()}
+    assert keys == again
+    assert len(set(keys.values())) == len(keys)
+    assert "0x" not in str(keys)
+
+
+def key_of(features):
+    return features.key()
+
+
+@pytest.mark.parametrize("name", ["function", "lambda", "partial of 2", "object with 2"])
+def test_functions_that_scale_have_the_same_key_in_a_worker(network, name):
+    features = BackboneFeatures(network, scale=SCALES[name]())
+    (found,) = joblib.Parallel(n_jobs=2)([joblib.delayed(key_of)(features)])
+    assert found == features.key()
+
+
+def test_clusters_in_workers_read_features_scaled_by_a_function(images):
+    y = np.arange(30) % 4
+    member = TransferClassifier(chain_network(), scale=half, max_epochs=1)
+    clf = HierarchicalDecompositionClassifier(
+        TorchCNNClassifier(("conv 3x3|2", "pool 2"), max_epochs=1),
+        partitioner=LabelPartition.from_groups([[0, 1], [2, 3]], np.arange(4)),
+        fine_estimator=member,
+        n_jobs=2,
+        random_state=0,
+    )
+    assert clf.fit(images, y).predict(images).shape == (30,)
+
+
+def test_a_lambda_that_scales_goes_with_memory(network, images, tmp_path):
+    features = BackboneFeatures(network, scale=lambda x: x / 2, memory=str(tmp_path))
+    wanted = BackboneFeatures(network, scale=half).fit_transform(images)
+    np.testing.assert_array_equal(features.fit_transform(images), wanted)
+
+
+def test_a_function_that_scales_and_cannot_be_told_from_others_is_refused(network, images):
+    held = threading.Lock()
+    with pytest.raises(ValueError, match=r"^scale must hold only what can be pickled.* Got lock"):
+        BackboneFeatures(network, scale=lambda x: x if held else x / 2).fit(images)
+
+
+def test_tokens_are_averaged_over_the_tokens():
+    tokens = nn.Sequential(nn.Unflatten(1, (4, 3)), nn.Linear(3, 5))
+    X = np.random.default_rng(0).normal(size=(6, 12))
+    found = BackboneFeatures(tokens, layer="1").fit_transform(X)
+    by_hand = BackboneFeatures(tokens, layer="1", pool=False).fit_transform(X)
+    assert by_hand.shape == (6, 4, 5)
+    np.testing.assert_allclose(found, by_hand.mean(axis=1), rtol=1e-5)
+
+
 def test_scale_by_channel(network, images):
     shift, divisor = (1, 2, 3), (10, 20, 30)
     by_hand = (images - np.reshape(shift, (3, 1, 1))) / np.reshape(divisor, (3, 1, 1))
@@ -275,6 +369,9 @@ def test_feature_names(network, images):
         ({"layer": "77"}, "did you mean '7'"),
         ({"scale": (1, 0)}, "scale must be .* Got .1, 0. instead"),
         ({"scale": (1, 2, 3)}, "scale must be"),
+        ({"scale": ((1, 2), (1, 2))}, "scale must hold .* Got 2 numbers, and .* 3 channels, inste"),
+        ({"scale": (0, (1, 2, 3, 4))}, "scale must hold .* Got 4 numbers"),
+        ({"scale": (np.ones((3, 1, 1)), 1)}, "scale must be"),
         ({"input_shape": (1, 8, 8)}, "input_shape must hold as many values as a row of X, 192"),
         ({"device": "tpu"}, "device must be"),
     ],
@@ -302,6 +399,19 @@ def test_a_layer_that_does_not_run_is_refused(residual, images):
 def test_what_is_no_backbone_is_refused(images, backbone, message):
     with pytest.raises(ValueError, match=message):
         BackboneFeatures(backbone).fit(images)
+
+
+def test_scale_by_channel_needs_channels(images):
+    with pytest.raises(ValueError, match=r"scale must hold .* with no channels"):
+        BackboneFeatures(nn.Linear(192, 3), scale=((1, 2, 3), 1)).fit(images.reshape(30, -1))
+
+
+def test_channels_last_images_are_told_how_to_move(network, images):
+    moved = np.moveaxis(images, 1, -1)
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        BackboneFeatures(network).fit(moved)
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        BackboneFeatures(network).fit(images).transform(moved)
 
 
 def test_images_of_another_kind_are_refused(network, images):

@@ -13,9 +13,13 @@ from sklearn.pipeline import make_pipeline
 from skorch.helper import SliceDataset
 
 from hierlearn import (
+    BackboneFeatures,
     HierarchicalDecompositionClassifier,
+    NetworkSelector,
     SpecialistHeadAugmenter,
     TorchCNNClassifier,
+    TorchMLPClassifier,
+    TransferClassifier,
 )
 from hierlearn.networks.lazy_rows import LazyRows, lazy_rows
 
@@ -223,6 +227,108 @@ def test_neither_rows_nor_images_are_kept():
 def test_lazy_rows_travel_to_other_processes(paths):
     with parallel_config("threading"):
         assert pickle.loads(pickle.dumps(LazyRows(paths, np.load, None)))[3].shape == (1, 8, 8)
+
+
+# -- pre-trained networks --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(1, 6, 3),
+            torch.nn.ReLU(),
+            torch.nn.AvgPool2d(2),
+            torch.nn.Flatten(),
+            torch.nn.Linear(54, 3),
+        )
+
+
+def as_read(kind, paths):
+    """Return X, and the settings with which it is read."""
+    X = {"list": paths, "pairs": Pairs(), "rows": LazyRows(paths, np.load, None)}[kind]
+    return X, {"loader": np.load} if kind == "list" else {}
+
+
+@pytest.mark.parametrize("kind", ["list", "pairs", "rows"])
+def test_features_of_lazy_rows_are_those_of_the_array(kind, paths, backbone):
+    X, reading = as_read(kind, paths)
+    features = BackboneFeatures(backbone, **reading).fit(X)
+    expected = BackboneFeatures(backbone).fit_transform(IMAGES)
+    np.testing.assert_array_equal(features.transform(X), expected)
+    pipe = make_pipeline(
+        BackboneFeatures(backbone, **reading), TorchMLPClassifier((), max_epochs=1)
+    )
+    assert pipe.fit(X, Y).predict(X).shape == Y.shape
+
+
+def test_features_read_a_batch_at_a_time(backbone):
+    pairs, most = Pairs(), []
+
+    def watching(x):
+        most.append(len(pairs.read))
+        pairs.read.clear()
+        return x
+
+    BackboneFeatures(backbone, scale=watching, batch_size=32).fit_transform(pairs)
+    assert max(most) <= 32 + 1
+
+
+def test_features_are_kept_by_the_pixels(paths, backbone, tmp_path):
+    images = [np.load(path) for path in paths[:5]]
+    first = str(tmp_path / "first.npy")
+    found = []
+    for image in (images[0], images[1], images[0]):
+        np.save(first, image)
+        features = BackboneFeatures(backbone, loader=np.load, memory=str(tmp_path / "memory"))
+        found.append(features.fit_transform([first, *paths[2:5]]))
+    expected = [
+        BackboneFeatures(backbone).fit_transform(np.stack([i, *images[2:]])) for i in images
+    ]
+    for one, wanted in zip(found, (expected[0], expected[1], expected[0]), strict=True):
+        np.testing.assert_array_equal(one, wanted)
+
+
+def test_features_of_a_network_that_reads_paths(paths):
+    clf = network(loader=np.load).fit(paths, Y)
+    np.testing.assert_array_equal(
+        BackboneFeatures(clf).fit_transform(paths), BackboneFeatures(clf).fit_transform(IMAGES)
+    )
+
+
+@pytest.mark.parametrize("kind", ["list", "pairs", "rows"])
+@pytest.mark.parametrize("tune", ["frozen", 1, "all"])
+def test_transfer_learns_from_lazy_rows_what_it_does_from_the_array(kind, tune, paths, backbone):
+    X, reading = as_read(kind, paths)
+    settings = {"tune": tune, "max_epochs": 2, "random_state": 0}
+    clf = TransferClassifier(backbone, **reading, **settings).fit(X, Y)
+    expected = TransferClassifier(backbone, **settings).fit(IMAGES, Y).predict_proba(IMAGES)
+    np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-4, atol=1e-6)
+    if kind == "pairs":
+        assert clf.fit(X, None).score(X, Y) >= 0
+
+
+@pytest.mark.parametrize("tune", ["frozen", 1])
+def test_hierarchies_and_selectors_of_transferred_networks_take_paths(tune, paths, backbone):
+    member = TransferClassifier(backbone, tune=tune, loader=np.load, max_epochs=1)
+    clf = HierarchicalDecompositionClassifier(
+        network(loader=np.load, max_epochs=1), fine_estimator=member, random_state=0
+    )
+    assert clf.fit(paths, Y).predict(paths[:7]).shape == (7,)
+    clf = HierarchicalDecompositionClassifier(member, random_state=0)
+    assert clf.fit(paths, Y).predict(paths[:7]).shape == (7,)
+    clf = NetworkSelector([member, TransferClassifier(backbone, max_epochs=1)], random_state=0)
+    assert clf.fit(paths, Y).predict(paths[:7]).shape == (7,)
+
+
+def test_transferred_networks_refuse_images_of_another_size_and_paths_alone(paths, backbone):
+    with pytest.raises(ValueError, match=r"loader must be a function"):
+        TransferClassifier(backbone).fit(paths, Y)
+    clf = TransferClassifier(backbone, loader=np.load, max_epochs=1).fit(paths, Y)
+    clf.loader = lambda path: np.zeros((8, 9))
+    with pytest.raises(ValueError, match=r"X must have images of shape \(1, 8, 8\), as in fit"):
+        clf.predict(paths)
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -11,7 +11,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from hierlearn import BackboneFeatures, TorchMLPClassifier, TransferClassifier
+from hierlearn import (
+    BackboneFeatures,
+    HierarchicalDecompositionClassifier,
+    LabelPartition,
+    NetworkSelector,
+    TorchCNNClassifier,
+    TorchMLPClassifier,
+    TransferClassifier,
+)
 from hierlearn.cost import estimator_cost
 
 SEEN = {"rows": 0}
@@ -175,7 +183,10 @@ def test_frozen_is_the_classifier_on_its_source(network, blobs):
     np.testing.assert_allclose(
         upper.fit(features, y).predict_proba(features), clf.fit(X, y).predict_proba(X), atol=1e-6
     )
-    assert transfer(network, tune=1)._source() is None
+    for tune in (1, "all"):
+        tuned = transfer(network, tune=tune)
+        assert tuned._source() is None
+        assert tuned._on_source() is tuned
 
 
 def test_the_module_is_the_whole_network(network, blobs):
@@ -302,3 +313,128 @@ def test_a_failed_warm_start_keeps_what_was_there(chained, blobs):
     with pytest.raises(ValueError, match="must stay finite"):
         clf.set_params(tune="all", lr=1e30, optimizer="sgd").fit(X, y)
     np.testing.assert_array_equal(copy.deepcopy(clf).predict_proba(X), wanted)
+
+
+# -- as a candidate, a member and a base -------------------------------------------------------
+
+
+class CountingMaps(nn.Conv2d):
+    """A convolution that counts what passes it, in all its copies together."""
+
+    def forward(self, x):
+        SEEN["rows"] += len(x)
+        return super().forward(x)
+
+
+@pytest.fixture
+def convolutional():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            CountingMaps(1, 4, 3),
+            nn.ReLU(),
+            nn.Conv2d(4, 6, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(96, 3),
+        )
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 4
+    images = rng.normal(size=(80, 1, 8, 8)) / 2
+    for label in range(4):
+        images[y == label, :, :, 2 * label : 2 * label + 2] += 1
+    return images.astype(np.float32), y
+
+
+def candidates(network):
+    settings = {"max_epochs": 5, "lr": 0.02}
+    return [TransferClassifier(network, tune=t, **settings) for t in ("frozen", 1, "all")]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_selected_alone(convolutional, pictures, place):
+    X, y = pictures
+    # what is chosen is decided by the scoring, so that every candidate wins once
+    names = ["transfer-frozen", "transfer-1", "transfer-all"]
+    scores = iter(range(3))
+    clf = NetworkSelector(
+        candidates(convolutional),
+        scoring=lambda *_: float(next(scores) == place),
+        random_state=0,
+    ).fit(X, y)
+    assert clf.candidate_names_ == names
+    assert clf.best_name_ == names[place]
+    if place:
+        assert isinstance(clf.best_estimator_, TransferClassifier)
+        assert clf.best_estimator_.n_tuned_ > 0
+    else:
+        assert clf.source_ == BackboneFeatures(convolutional)
+    assert clf.predict_proba(X).shape == (80, 4)
+
+
+@pytest.mark.parametrize("tune", ["frozen", 1, "all"])
+def test_members_of_a_hierarchy(convolutional, pictures, tune):
+    X, y = pictures
+    member = TransferClassifier(convolutional, tune=tune, max_epochs=3)
+    BackboneFeatures(convolutional).fit(X)
+    SEEN["rows"] = 0
+    clf = HierarchicalDecompositionClassifier(
+        TorchCNNClassifier(("conv 3x3|2", "pool 2"), max_epochs=2),
+        partitioner=LabelPartition.from_groups([[0, 1], [2, 3]], np.arange(4)),
+        hierarchy_estimator=member,
+        fine_estimator=member,
+        mixing=0.0,
+        random_state=0,
+    ).fit(X, y)
+    members = (clf.hierarchy_estimator_, *clf.fine_estimators_)
+    if tune == "frozen":
+        assert SEEN["rows"] <= len(X) + 16  # once a row, and rows of zeros
+    else:
+        assert all(isinstance(one, TransferClassifier) for one in members)
+        assert all(one.n_tuned_ > 0 for one in members)
+    np.testing.assert_allclose(clf.predict_proba(X).sum(axis=1), 1, atol=1e-5)
+
+
+def test_candidates_for_the_clusters_of_a_hierarchy(convolutional, pictures):
+    X, y = pictures
+    clf = HierarchicalDecompositionClassifier(
+        TorchCNNClassifier(("conv 3x3|2", "pool 2"), max_epochs=2),
+        partitioner=LabelPartition.from_groups([[0, 1], [2, 3]], np.arange(4)),
+        hierarchy_estimator=TransferClassifier(convolutional, tune=1, max_epochs=2),
+        fine_estimator=NetworkSelector(candidates(convolutional)[1:]),
+        mixing=0.0,
+        random_state=0,
+    ).fit(X, y)
+    for member in clf.fine_estimators_:
+        assert isinstance(member.best_estimator_, TransferClassifier)
+        assert member.best_estimator_.n_tuned_ > 0
+        assert member.source_ is None
+    assert clf.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("tune", ["frozen", "all"])
+def test_a_hierarchy_on_it_is_tuned_end_to_end(chained, blobs, tune):
+    X, y = blobs
+    clf = HierarchicalDecompositionClassifier(
+        transfer(chained, tune=tune, max_epochs=3, hidden_layer_sizes=(8,)),
+        partitioner=LabelPartition.from_groups([[0, 1], [2]], np.arange(3)),
+        fine_tune=True,
+        fine_tune_epochs=2,
+        mixing=0.0,
+        random_state=0,
+    ).fit(X, y)
+    assert clf.predict_proba(X).shape == (60, 3)
+
+
+def test_channels_last_images_are_told_how_to_move(convolutional, pictures):
+    X, y = pictures
+    moved = np.moveaxis(X, 1, -1)
+    clf = TransferClassifier(convolutional, max_epochs=1)
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        clf.fit(moved, y)
+    with pytest.raises(ValueError, match=r"np\.moveaxis\(X, -1, 1\)"):
+        clf.fit(X, y).predict(moved)
