@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from sklearn.base import is_regressor
 
 from .._input import last_step
 
@@ -21,26 +23,29 @@ def default_candidates() -> list[tuple[str, Any]]:
     return name_candidates([TorchMLPClassifier(sizes) for sizes in _DEFAULT_SIZES])
 
 
-def name_candidates(candidates: Any) -> list[tuple[str, Any]]:
+def name_candidates(candidates: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
     """Return candidates as (name, classifier) pairs.
 
     Parameters
     ----------
     candidates : list of classifier, list of (str, classifier), or mapping of str to classifier
         Each classifier may be ``"flat"`` or ``"branch"``.
+    reserved : collection of str, default=()
+        Names that no candidate may have: those of the parameters that the names stand beside.
 
     Returns
     -------
     list of (str, classifier or str)
         A classifier without a name is called after its layers where it has
-        ``hidden_layer_sizes`` ("mlp-200-150"), else after its class; of several with the same name
+        ``hidden_layer_sizes`` ("mlp-200-150"), after how much of its backbone is tuned
+        ("transfer-frozen"), else after its class; of several with the same name
         each gets a number.
 
     Raises
     ------
     ValueError
-        If there are none, a name occurs twice or contains "__", or something else than a
-        classifier or a known string is among them.
+        If there are none, a name occurs twice, is reserved or contains "__", or something else
+        than a classifier or a known string is among them.
 
     Examples
     --------
@@ -64,7 +69,7 @@ def name_candidates(candidates: Any) -> list[tuple[str, Any]]:
         )
     for name, estimator in named:
         _check_candidate(name, estimator)
-    _check_names([name for name, _ in named])
+    _check_names([name for name, _ in named], reserved)
     return named
 
 
@@ -99,9 +104,11 @@ def _describe(candidate: Any) -> str:
     if isinstance(candidate, str):
         return candidate
     last = last_step(candidate)
-    network = getattr(last, "network", None)
+    network, tune = getattr(last, "network", None), getattr(last, "tune", None)
     if isinstance(network, str):
         return network
+    if tune is not None:
+        return f"transfer-{tune}"
     sizes = hidden_layers(last)
     if sizes is not None:
         return "-".join(["mlp", *map(str, sizes or ["linear"])])
@@ -115,21 +122,29 @@ def _check_candidate(name: Any, estimator: Any) -> None:
                 "candidates must be classifiers, or one of the strings 'branch', 'flat'. Got "
                 f"{estimator!r} instead."
             )
-    elif isinstance(estimator, type) or not (
-        hasattr(estimator, "fit") and hasattr(estimator, "predict")
-    ):
+    elif isinstance(estimator, type) or not _is_classifier(estimator):
         raise ValueError(
             f"candidates must be classifiers, with fit and predict. Got {estimator!r} for "
             f"{name!r} instead."
         )
 
 
-def _check_names(names: list[Any]) -> None:
+def _is_classifier(estimator: Any) -> bool:
+    methods = hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    return methods and not is_regressor(estimator)
+
+
+def _check_names(names: list[Any], reserved: Collection[str]) -> None:
     for name in names:
         if not isinstance(name, str) or not name or "__" in name:
             raise ValueError(
                 "candidates must have names that are strings without double underscores. Got "
                 f"{name!r} instead."
+            )
+        if name in reserved:
+            raise ValueError(
+                "candidates must have names that are no parameters of NetworkSelector. Got "
+                f"{name!r} instead; give it another."
             )
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:

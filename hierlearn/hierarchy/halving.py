@@ -58,8 +58,9 @@ class _Race:
     def resources(self) -> tuple[int, int]:
         """Return the smallest and the largest ration."""
         largest = max(e for e in self.epochs if e) if self.by_epochs else len(self.order)
-        rounds = floor(log(len(self.epochs), _FACTOR))
         fewest = 1 if self.by_epochs else 2 * len(np.unique(self.competition.task.y))
+        # Rounds that there are not resources for are left out: the last one has (nearly) all.
+        rounds = floor(log(min(len(self.epochs), max(largest / fewest, 1)), _FACTOR))
         return min(max(fewest, largest // _FACTOR**rounds), largest), largest
 
     def run(self, index: int, resource: int) -> None:
@@ -80,6 +81,8 @@ def halve(task: ClusterTask, rules: Rules) -> Selection:
     """Train all candidates a little, the better third more, and so on to the last few.
 
     The ration is epochs where every candidate has ``max_epochs``, else rows of the training part.
+    With fewer than three epochs, or six rows a class, there is nothing to ration: all candidates
+    are compared with all of it.
 
     Parameters
     ----------

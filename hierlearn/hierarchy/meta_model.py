@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, isnan
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "ScoreModel",
     "ShapeModel",
     "WinnerModel",
+    "check_costs",
     "fit_meta_model",
     "rows_to_explore",
 ]
@@ -215,11 +216,40 @@ def fit_meta_model(
     Raises
     ------
     ValueError
-        If shapes are wanted of candidates that have no ``hidden_layer_sizes``.
+        If shapes are wanted of candidates that have no ``hidden_layer_sizes``, or costs are to
+        count and the table does not know them.
     """
     if kind == "shape":
         candidate_shapes(candidates)
+    check_costs(table, cost_weight)
     return META_MODELS[kind](candidates, cost_weight).fit(table)
+
+
+def check_costs(table: SelectionTable, cost_weight: float) -> None:
+    """Refuse to weigh costs that a table does not know.
+
+    Parameters
+    ----------
+    table : SelectionTable
+    cost_weight : float
+        See :class:`NetworkSelector`.
+
+    Raises
+    ------
+    ValueError
+        If costs are to count, and one is NaN in a row in which every candidate has a score.
+    """
+    if cost_weight == 0:
+        return
+    for row in table.complete:
+        unknown = [name for name in table.candidates if isnan(row.costs[name])]
+        if unknown:
+            raise ValueError(
+                "cost_weight must be 0 with a table that lacks multiply-adds. Got "
+                f"{cost_weight!r}, and a table without those of {unknown[0]!r}, instead; choose "
+                "candidates that hierlearn.cost.estimator_cost can price and collect it anew, or "
+                "leave cost_weight out."
+            )
 
 
 def rows_to_explore(sizes: Sequence[int], explore: float, n_known: int) -> list[int]:

@@ -81,8 +81,8 @@ class SelectionTable:
     ...     winner="large", seconds={"small": 0.1, "large": 0.4}, dataset="letters",
     ... )
     >>> table = SelectionTable(("small", "large"), (row,))
-    >>> len(table + table)
-    2
+    >>> len(table + table)  # what is in both stays once
+    1
     >>> print(table)
     data set  cluster  classes  winner  small  large
     letters                  3  large    80.0   90.0
@@ -119,7 +119,7 @@ class SelectionTable:
         Returns
         -------
         SelectionTable
-            With the candidates in the order of the first.
+            With the candidates in the order of the first. What is found in two tables stays once.
 
         Raises
         ------
@@ -131,7 +131,10 @@ class SelectionTable:
             raise ValueError("tables must hold at least one SelectionTable. Got none instead.")
         names = tables[0].candidates
         aligned = [table.for_candidates(names) for table in tables]
-        return cls(names, tuple(row for table in aligned for row in table.rows))
+        rows: dict[str, SelectionRow] = {}
+        for row in (row for table in aligned for row in table.rows):
+            rows.setdefault(_content(row), row)
+        return cls(names, tuple(rows.values()))
 
     @classmethod
     def from_hierarchy(cls, clf: Any, dataset: str = "") -> SelectionTable:
@@ -331,6 +334,11 @@ def _seconds(trained: Iterable[Any], names: Iterable[str]) -> dict[str, float]:
     for training in trained:
         seconds[training.candidate] += training.seconds
     return seconds
+
+
+def _content(row: SelectionRow) -> str:
+    """Return what a row holds as text, equal for equal rows: NaN is not equal to itself."""
+    return json.dumps(_without_nan(asdict(row)), sort_keys=True)
 
 
 def _percent(score: float) -> str:

@@ -26,7 +26,7 @@ from .cluster_statistics import size_statistics
 from .cluster_task import ClusterTask, Selection
 from .competition import Rules, compare_all, leave_untrained, train_one
 from .halving import halve
-from .meta_model import META_MODELS, MetaModel, fit_meta_model, rows_to_explore
+from .meta_model import META_MODELS, MetaModel, check_costs, fit_meta_model, rows_to_explore
 from .selection_table import SelectionTable
 
 __all__ = ["ClusterTask", "NetworkSelector"]
@@ -65,10 +65,11 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         ``"exhaustive"`` trains every candidate on every cluster. ``"meta"`` does so on some
         clusters and lets a meta-model choose for the rest, where the chosen one alone is trained.
         ``"halving"`` is scikit-learn's successive halving: all candidates train a little (epochs
-        where all have ``max_epochs``, else rows), the better third trains more.
+        where all have ``max_epochs``, else rows), the better third trains more; with fewer than
+        three epochs, or six rows a class, it is ``"exhaustive"``.
     table : SelectionTable, path or None, default=None
-        Earlier experience for ``"meta"``, with the same candidates by name. With ten clusters or
-        more in it nothing is explored.
+        Earlier experience, or the file it was saved in, with the same candidates by name. Read by
+        ``"meta"`` only, which explores nothing with ten clusters or more in it.
     explore : float, default=0.25
         Share of the clusters, from the smallest to the largest, on which ``"meta"`` trains all
         candidates where the table has too little; at least one.
@@ -79,7 +80,8 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
     cost_weight : float, default=0.0
         What a tenfold of multiply-adds has to gain in score: candidates are judged by
         ``score - cost_weight * log10(multiply_adds)``. Counted is what the candidate itself does
-        for a sample, not what it shares with others (the trunk, a backbone, the flat base).
+        for a sample, not what it shares with others (the trunk, a backbone, the flat base). Where
+        it is not 0, :func:`estimator_cost` has to be able to price every candidate.
     validation_fraction : float, default=0.2
         Share of the rows held out to judge by, class by class; equal rows stay together.
     refit : bool, default=True
@@ -380,7 +382,9 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         table = self.table
         if not isinstance(table, SelectionTable):
             table = SelectionTable.load(table)
-        return table.for_candidates(names)
+        table = table.for_candidates(names)
+        check_costs(table, self.cost_weight)  # before anything is trained
+        return table
 
     def _member(
         self, task: ClusterTask, rules: Rules, selection: Selection, model: MetaModel | None
@@ -407,7 +411,7 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
     def _candidates(self) -> list[tuple[str, Any]]:
         if self.candidates is None:
             return default_candidates()
-        return name_candidates(self.candidates)
+        return name_candidates(self.candidates, self._get_param_names())
 
     def _rules(self) -> Rules:
         return Rules(
@@ -438,7 +442,7 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
         if self.candidates is None:
             return None
         try:
-            return name_candidates(self.candidates)
+            return name_candidates(self.candidates, self._get_param_names())
         except ValueError:
             return None
 
@@ -570,6 +574,8 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
 class _OwnRows:
     """What the candidates read where there is no hierarchy: X, or what a transformer makes of it.
 
+    A source that only a hierarchy has, such as its trunk, is X.
+
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, ...)
@@ -581,11 +587,12 @@ class _OwnRows:
 
     def of(self, source: Any) -> Any:
         """Return the rows as a source gives them."""
-        return self.X if source is None else self.fitted(source).transform(self.X)
+        fitted = self.fitted(source)
+        return self.X if fitted is None else fitted.transform(self.X)
 
     def fitted(self, source: Any) -> Any:
-        """Return a transformer fitted on X; None stays None."""
-        if source is None:
+        """Return a transformer fitted on X; None where X itself is read."""
+        if source is None or isinstance(source, str):
             return None
         for known, fitted in self._fitted:
             if known is source or known == source:

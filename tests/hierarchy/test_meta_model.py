@@ -127,6 +127,17 @@ def test_cost_decides_where_scores_are_near(kind):
     assert NAMES[cheap.choose(statistics(0.5))] == "linear"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_costs_that_the_table_does_not_know_cannot_be_weighed(kind):
+    known = table_where(by_confusion, 8)
+    costs = {**COSTS, "wide": np.nan}
+    rows = [SelectionRow(r.statistics, r.scores, costs, r.winner, r.seconds) for r in known.rows]
+    table = SelectionTable(NAMES, tuple(rows))
+    with pytest.raises(ValueError, match=r"^cost_weight must be 0 .* Got 0\.1, .* 'wide', instea"):
+        fit_meta_model(table, CANDIDATES, kind=kind, cost_weight=0.1)
+    assert fit_meta_model(table, CANDIDATES, kind=kind).learns_
+
+
 def test_shapes_are_layers_and_their_units():
     shapes = candidate_shapes(CANDIDATES)
     assert shapes.shape == (4, 3)

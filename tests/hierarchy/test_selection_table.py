@@ -88,10 +88,22 @@ def test_missing_file(tmp_path):
 
 
 def test_merging_keeps_all_rows_in_order(table):
-    merged = SelectionTable.merge([table, table])
-    assert len(merged) == 4
-    assert same(merged, table + table)
-    assert merged.datasets == ["a", "b"]
+    other = SelectionTable(NAMES, (row(dataset="c"), row(0.1, dataset="a")))
+    merged = SelectionTable.merge([table, other])
+    assert same(merged, SelectionTable(NAMES, (*table.rows, *other.rows)))
+    assert same(merged, table + other)
+    assert merged.datasets == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_merging_adds_nothing_that_is_there(table, tmp_path, as_file):
+    twin = table
+    if as_file:  # where what was NaN is another NaN
+        table.save(tmp_path / "table.json")
+        twin = SelectionTable.load(tmp_path / "table.json")
+        twin.rows[1].scores["small"] = float("nan")
+    assert same(SelectionTable.merge([table, twin]), table)
+    assert same(table + twin, table)
 
 
 def test_merging_goes_by_name(table):

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -17,7 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from hierlearn import NetworkSelector, SelectionTable, TorchMLPClassifier
+from hierlearn import (
+    NetworkSelector,
+    OnTrunk,
+    SelectionTable,
+    TorchMLPClassifier,
+    TransferClassifier,
+)
 from hierlearn.hierarchy.candidates import name_candidates
 from hierlearn.hierarchy.cluster_task import ClusterTask, hold_out
 from hierlearn.hierarchy.selection_table import SelectionRow
@@ -219,6 +225,27 @@ def test_halving_rations_rows_of_every_class_where_there_are_no_epochs():
     assert clf.best_name_ == "near"
 
 
+@pytest.mark.parametrize("max_epochs", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_candidates", [2, 4, 9])
+def test_halving_judges_the_last_with_most_of_their_epochs(max_epochs, n_candidates):
+    X, y = lines(2)
+    candidates = [TorchMLPClassifier((n,), max_epochs=max_epochs) for n in range(1, 10)]
+    clf = NetworkSelector(candidates[:n_candidates], strategy="halving", random_state=0).fit(X, y)
+    compared = [run.epochs for run in clf.trained_ if run.purpose == "compare"]
+    assert max(compared) > max_epochs / 2
+    if max_epochs < 3:  # nothing to ration
+        assert compared == [max_epochs] * n_candidates
+
+
+def test_halving_compares_all_on_all_rows_where_rows_are_few():
+    X, y = lines(4, 25)
+    candidates = [LogisticRegression(C=c) for c in (0.1, 1, 10, 100)]
+    clf = NetworkSelector(candidates, strategy="halving", random_state=0).fit(X, y)
+    compared = [run.n_samples for run in clf.trained_ if run.purpose == "compare"]
+    assert compared == [max(compared)] * 4
+    assert not any(math.isnan(score) for score in clf.scores_.values())
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_cluster_gets_the_candidate_it_wants(strategy):
     tasks, wanted = planted(6)
@@ -259,6 +286,22 @@ def test_table_for_other_candidates():
     tasks, _ = planted(2)
     with pytest.raises(ValueError, match="table must be for the candidates"):
         NetworkSelector(CANDIDATES, strategy="meta", table=table).fit_clusters(tasks)
+
+
+def test_table_without_costs_is_refused_before_anything_is_trained(fits):
+    X, y = lines(2, 60)
+    row = SelectionRow(
+        {"n_samples": 60.0}, {"a": 0.5, "b": 0.6}, {"a": 1.0, "b": math.nan}, "b", {"a": 0, "b": 0}
+    )
+    clf = NetworkSelector(
+        {"a": Constant(), "b": Constant(1)},
+        strategy="meta",
+        table=SelectionTable(("a", "b"), (row,)),
+        cost_weight=0.1,
+    )
+    with pytest.raises(ValueError, match=r"^cost_weight must be 0 .* Got 0\.1, .* 'b', instead; "):
+        clf.fit(X, y)
+    assert not fits
 
 
 def test_table_in_another_order_of_candidates():
@@ -367,6 +410,16 @@ class OnDoubled(KNeighborsClassifier):
 
     def _on_source(self):
         return KNeighborsClassifier(self.n_neighbors)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_alone_the_trunk_is_the_rows_themselves(strategy):
+    X, y = rings(3)
+    candidates = {"near": OnTrunk(NEAR), "linear": LINEAR}
+    clf = NetworkSelector(candidates, strategy=strategy, random_state=0).fit(X, y)
+    plain = NetworkSelector({**candidates, "near": NEAR}, strategy=strategy, random_state=0)
+    assert clf.best_name_ == "near"
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.fit(X, y).predict_proba(X))
 
 
 def test_shared_features_are_computed_once_for_all_candidates():
@@ -524,6 +577,10 @@ def test_default_candidates_are_perceptrons():
         ),
         ([make_pipeline(StandardScaler(), TorchMLPClassifier((7,)))], ["mlp-7"]),
         (["flat", "branch"], ["flat", "branch"]),
+        (
+            [TransferClassifier(), TransferClassifier(tune=2), TransferClassifier(tune="all")],
+            ["transfer-frozen", "transfer-2", "transfer-all"],
+        ),
         ({"a": GaussianNB(), "b": NEAR}, ["a", "b"]),
     ],
 )
@@ -542,6 +599,8 @@ def test_names(candidates, names):
         ([("a", NEAR), LINEAR], "named all or none"),
         ([KNeighborsClassifier], "with fit and predict"),
         ([("a", None)], "with fit and predict"),
+        ([NEAR, LinearRegression()], "must be classifiers"),
+        ([make_pipeline(StandardScaler(), Ridge())], "must be classifiers"),
         (["round"], "one of the strings 'branch', 'flat'. Got 'round'"),
         (["flat"], "only in the fine_estimator"),
         ([NEAR, "branch"], "only in the fine_estimator"),
@@ -562,6 +621,14 @@ def test_candidate_without_weights_is_named():
     X, y = rings(2)
     with pytest.raises(ValueError, match="from 'near': sample_weight must be None"):
         NetworkSelector(CANDIDATES).fit(X, y, sample_weight=np.ones(len(y)))
+
+
+@pytest.mark.parametrize("name", ["refit", "table", "n_jobs", "candidates"])
+def test_candidate_named_like_a_parameter(name):
+    clf = NetworkSelector({name: LINEAR, "near": NEAR})
+    with pytest.raises(ValueError, match=f"^candidates must have names .* Got '{name}' instead; "):
+        clf.fit(*lines(2))
+    assert clf.get_params(deep=False)[name] is not LINEAR
 
 
 @pytest.mark.parametrize(
