@@ -332,7 +332,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         if name == "sgd":
             params["momentum"] = self.momentum
         optimizer = OPTIMIZERS[name] if isinstance(name, str) else name
-        check_optimizer(optimizer, params)
+        if optimizer is name:
+            check_optimizer(optimizer, params)
         pos_weight = None
         if self.multilabel_ and self.class_weight is not None:
             pos_weight = positive_factors(self.class_weight, target, weight)

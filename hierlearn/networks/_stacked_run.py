@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class MemberRun:
     shape: ChainShape | None
     state: torch.Tensor
 
-    @property
+    @cached_property
     def key(self) -> Any:
         """What networks of one stack have in common; None stands alone."""
         if self.shape is None:
@@ -60,10 +61,15 @@ class MemberRun:
         is_sparse = sparse.issparse(self.train.X)
         return self.shape.key, self.train.dtype, str(plan.device), is_sparse, *how
 
-    @property
+    @cached_property
     def n_weights(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers in its rows."""
+        return math.prod(self.train.X.shape)
 
     @property
     def batch_size(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
@@ -143,33 +142,48 @@ def worth_stacking(n_weights: int, device: str = "cpu") -> bool:
 
 def plan_stacks(runs: Sequence[MemberRun]) -> list[list[MemberRun]]:
     """Put networks into stacks of like shape and length, longest first; large ones stay alone."""
-    stacks: list[list[MemberRun]] = []
-    newest: dict[Any, list[MemberRun]] = {}
+    stacks: list[_Stack] = []
+    newest: dict[Any, _Stack] = {}
     for run in sorted(runs, key=lambda run: -run.n_steps):
         stack = newest.get(run.key)
-        if run.key is None or stack is None or not _has_room(stack, run):
-            stack = []
+        if run.key is None or stack is None or not stack.takes(run):
+            stack = newest[run.key] = _Stack()
             stacks.append(stack)
-            newest[run.key] = stack
-        stack.append(run)
-    return stacks
+        stack.add(run)
+    return [stack.runs for stack in stacks]
 
 
-def _has_room(stack: list[MemberRun], run: MemberRun) -> bool:
-    """Tell whether one more network fits, into the cache and to the others' sizes."""
-    members = [*stack, run]
-    device = run.plan.device.type
-    sizes = [member.n_weights for member in members]
-    padded = len(members) * max(sizes)
-    batches = [member.batch_size for member in members]
-    inputs = sum(len(member.train) for member in members) * int(np.prod(run.train.X.shape[1:]))
-    return (
-        worth_stacking(max(sizes), device)
-        and padded <= _STACK_WEIGHTS[device]
-        and padded <= _SURPLUS * sum(sizes)
-        and max(batches) <= 2 * min(batches)
-        and inputs <= _STACK_INPUTS
-    )
+class _Stack:
+    """Networks to be trained together, and what their sizes come to."""
+
+    def __init__(self) -> None:
+        self.runs: list[MemberRun] = []
+        self.n_weights = 0
+        self.n_inputs = 0
+        self.widest = 0
+        self.batches: list[int] = []
+
+    def takes(self, run: MemberRun) -> bool:
+        """Tell whether one more network fits, into the cache and to the others' sizes."""
+        device = run.plan.device.type
+        widest = max(self.widest, run.n_weights)
+        padded = (len(self.runs) + 1) * widest
+        return (
+            worth_stacking(widest, device)
+            and padded <= _STACK_WEIGHTS[device]
+            and padded <= _SURPLUS * (self.n_weights + run.n_weights)
+            and max(*self.batches, run.batch_size) <= 2 * min(*self.batches, run.batch_size)
+            and self.n_inputs + run.n_inputs <= _STACK_INPUTS
+        )
+
+    def add(self, run: MemberRun) -> None:
+        """Take one more network."""
+        self.runs.append(run)
+        self.n_weights += run.n_weights
+        self.n_inputs += run.n_inputs
+        self.widest = max(self.widest, run.n_weights)
+        sizes = [*self.batches, run.batch_size]
+        self.batches = [min(sizes), max(sizes)]
 
 
 def _train(stack: Sequence[MemberRun]) -> list[tuple[nn.Module, list[dict[str, Any]]]]:
