@@ -31,6 +31,7 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
         return indexable(raw)[0]
     tags = get_tags(base).input_tags
     check_ndim(X, type(estimator).__name__, tags.three_d_array)
+    _check_shape(estimator, X, options["reset"])
     checked = validate_data(
         estimator,
         X,
@@ -42,6 +43,20 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
     if not tags.allow_nan:
         _check_no_nan(checked)
     return checked
+
+
+def _check_shape(estimator: Any, X: Any, reset: bool) -> None:
+    """Refuse images of another shape than those of fit; of flat rows scikit-learn sees to that."""
+    shape = tuple(getattr(X, "shape", ()))[1:]
+    if reset:
+        estimator._row_shape = shape
+        return
+    wanted = getattr(estimator, "_row_shape", shape)
+    if shape != wanted and max(len(shape), len(wanted)) > 1:
+        raise ValueError(
+            f"X must have rows of shape {wanted}, as in fit. Got rows of shape {shape} instead; "
+            "resize, crop or reshape them."
+        )
 
 
 def _unread(base: Any, X: Any) -> Any:

@@ -22,7 +22,7 @@ def check_input_shape(input_shape: Any) -> tuple[int, int, int] | None:
     Raises
     ------
     ValueError
-        If it is not two or three positive integers.
+        If it is not two or three positive integers, or the channels come last.
     """
     if input_shape is None:
         return None
@@ -33,6 +33,12 @@ def check_input_shape(input_shape: Any) -> tuple[int, int, int] | None:
         raise ValueError(
             "input_shape must be (channels, height, width), positive integers, or (height, width) "
             f"for one channel. Got {input_shape!r} instead."
+        )
+    if len(sides) == 3 and _is_channel_last(sides):
+        raise ValueError(
+            "input_shape must have the channels first, (channels, height, width). Got "
+            f"{input_shape!r} instead, with channels last; move them in X, too, where they come "
+            "last: np.moveaxis(X.reshape(-1, height, width, channels), -1, 1)."
         )
     channels, height, width = sides if len(sides) == 3 else (1, *sides)
     return int(channels), int(height), int(width)

@@ -193,3 +193,13 @@ def test_what_is_chosen_is_trained_once_for_good(train, strategy):
     for fine in clf.fine_estimators_:
         if hasattr(fine, "trained_"):
             assert [run.purpose for run in fine.trained_].count("final") == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 9, 8), (64,)])
+def test_images_of_another_shape_are_refused(train, test, shape):
+    clf = hierarchy(["flat"], base_estimator=cnn(), branch_at=None, mixing=0.0)
+    clf.fit(images(train[0]), train[1])
+    with pytest.raises(
+        ValueError, match=r"^X must have rows of shape \(1, 8, 8\), as in fit\. Got"
+    ):
+        clf.predict(np.zeros((2, *shape)))

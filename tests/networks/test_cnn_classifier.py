@@ -140,6 +140,11 @@ def test_mean_and_deviation_are_those_of_the_training_part(images, y):
         ({"input_shape": (8, 8)}, np.zeros((4, 1, 9, 8)), r"Got \(1, 9, 8\) in X instead"),
         ({"input_shape": (8,)}, np.zeros((4, 8)), "input_shape must be .channels, height, width."),
         ({"input_shape": (0, 8, 8)}, np.zeros((4, 8)), "input_shape must be"),
+        (
+            {"input_shape": (8, 8, 3)},
+            np.zeros((4, 192)),
+            "input_shape must have the channels first",
+        ),
         ({"network": "cnn_6"}, np.zeros((4, 1, 8, 8)), "network must be one of 'cnn_1', 'cnn_2'"),
         ({"network": ["conv"]}, np.zeros((4, 1, 8, 8)), "network must hold layers such as"),
         ({"network": ["conv 9x9|2 pad 0"]}, np.zeros((4, 1, 8, 8)), "filters no larger than"),
