@@ -32,9 +32,9 @@ __all__ = [
     "cut_by_size",
 ]
 
-# Up to this many classes, all distances take 64 megabytes: scipy is as fast, and breaks ties as
+# Up to this many classes, all distances take 16 megabytes: scipy is as fast, and breaks ties as
 # it does on dense input.
-_SCIPY_MAX = 4096
+_SCIPY_MAX = 2000
 
 # All distances are also written down where that is no more than a few for each non-zero.
 _DENSE_PER_ENTRY = 4
@@ -43,7 +43,7 @@ _DENSE_PER_ENTRY = 4
 def average_linkage(confusion: Any) -> NDArray[np.float64]:
     """Link classes by the mean of their confusion distances (UPGMA).
 
-    Sparse confusions of more than 4096 classes are linked without their square of distances, in
+    Sparse confusions of more than 2000 classes are linked without their square of distances, in
     memory that grows with the non-zeros.
 
     Parameters

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_confusion
 from hierlearn.confusion import similarity_from_confusion
+from hierlearn.partition._aligned_means import cluster_aligned_rows
 from hierlearn.partition._common import (
     AFFINITIES,
     Confusion,
@@ -235,6 +236,9 @@ def spectral_labels(
 ) -> NDArray[np.int64]:
     """Cluster classes by the first ``n_clusters`` eigenvectors: unit rows, then k-means.
 
+    Above 1000 classes k-means starts from centres that a rotation of the eigenvectors gives, and
+    once at random, instead of ten times at random.
+
     Parameters
     ----------
     eigenvectors : ndarray of shape (n_classes, n_vectors)
@@ -259,6 +263,8 @@ def spectral_labels(
     rows = eigenvectors[:, :n_clusters]
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     units = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > _ALONE)
+    if units.shape[0] > _DENSE_MAX and units.shape[1] == n_clusters:
+        return number_by_first_class(cluster_aligned_rows(units, as_random_state(random_state)))
     return cluster_rows(units, n_clusters, random_state=random_state)
 
 

@@ -1,0 +1,209 @@
+"""Partitions of a thousand to a million classes: time and memory beside scipy and scikit-learn.
+
+    python benchmarks/partition_scale.py [--most N] [--json FILE] [--figure FILE]
+
+Confusions are planted: 20 entries a row, most of them within a cluster of classes. Every fit runs
+in a process of its own; its memory is the peak above what the process held before. ``--most``
+limits the number of classes (default: a million for linkage, 100,000 for spectral clustering);
+scipy and scikit-learn stop where their square of classes would take more than ``--gigabytes``.
+Seconds are of the processor, as a shared machine makes those on the clock too long; both are
+written down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_rand_score
+
+from hierlearn.confusion import distance_from_confusion
+from hierlearn.partition import ConfusionLinkagePartitioner, ConfusionSpectralPartitioner
+
+PER_ROW = 20
+SIZES = [1_000, 2_000, 4_000, 8_000, 17_000, 100_000, 1_000_000]
+N_SPECTRAL = 100
+# Bytes per pair of classes, seen on small sizes; and the largest size of each of ours.
+OTHERS = {"scipy linkage": 24, "scikit-learn spectral": 40}
+OURS = {"linkage": 1_000_000, "spectral": 100_000}
+
+
+def planted(
+    n_classes: int, n_clusters: int, within: float = 0.8, seed: int = 0
+) -> tuple[sparse.csr_array, np.ndarray]:
+    """Return confusions that stay within a cluster with probability ``within``, and the clusters.
+
+    Clusters are of equal sizes, their classes in random order.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n_classes)
+    size = n_classes // n_clusters
+    rows = np.repeat(np.arange(n_classes), PER_ROW)
+    near = np.minimum(rows // size * size + rng.integers(0, size, rows.size), n_classes - 1)
+    anywhere = rng.integers(0, n_classes, rows.size)
+    columns = np.where(rng.random(rows.size) < within, near, anywhere)
+    entries = (rng.random(rows.size), (order[rows], order[columns]))
+    confusion = sparse.coo_array(entries, shape=(n_classes, n_classes)).tocsr()
+    truth = np.empty(n_classes, dtype=np.int64)
+    truth[order] = np.minimum(np.arange(n_classes) // size, n_clusters - 1)
+    return confusion, truth
+
+
+def scipy_linkage(confusion: sparse.csr_array, n_clusters: int) -> None:
+    """Link by scipy, from all distances."""
+    linkage(squareform(distance_from_confusion(confusion), checks=False), "average")
+
+
+def sklearn_spectral(confusion: sparse.csr_array, n_clusters: int) -> np.ndarray:
+    """Cluster by scikit-learn, from the square of similarities."""
+    similarity = (confusion @ confusion.T).toarray()
+    np.fill_diagonal(similarity, 0)
+    clusters = SpectralClustering(n_clusters, affinity="precomputed", random_state=0)
+    return clusters.fit(similarity).labels_
+
+
+def our_linkage(confusion: sparse.csr_array, n_clusters: int) -> None:
+    """Fit the partitioner, tree and clusters included."""
+    ConfusionLinkagePartitioner().fit(confusion)
+
+
+def our_spectral(confusion: sparse.csr_array, n_clusters: int) -> np.ndarray:
+    """Fit the partitioner."""
+    return ConfusionSpectralPartitioner(n_clusters, random_state=0).fit(confusion).labels_
+
+
+METHODS: dict[str, Callable[[sparse.csr_array, int], Any]] = {
+    "linkage": our_linkage,
+    "scipy linkage": scipy_linkage,
+    "spectral": our_spectral,
+    "scikit-learn spectral": sklearn_spectral,
+}
+
+
+def measure(method: str, n_classes: int) -> dict[str, Any]:
+    """Fit once in this process."""
+    # Spectral clustering is for about a hundred large clusters, linkage for many of about 50.
+    n_clusters = min(N_SPECTRAL, n_classes // 20) if "spectral" in method else n_classes // 50
+    confusion, truth = planted(n_classes, n_clusters)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    wall, processor = time.perf_counter(), time.process_time()
+    labels = METHODS[method](confusion, n_clusters)
+    seconds = {"seconds": time.process_time() - processor, "wall": time.perf_counter() - wall}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    entry = {"method": method, "n_classes": n_classes, "nnz": int(confusion.nnz), **seconds}
+    entry |= {"megabytes": (peak - before) / 1024, "process_megabytes": peak / 1024}
+    if labels is not None:
+        entry["ari"] = float(adjusted_rand_score(truth, labels))
+    return entry
+
+
+def measure_apart(method: str, n_classes: int) -> dict[str, Any]:
+    """Fit once in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, "--one", method, str(n_classes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def sizes_of(method: str, most: int | None, gigabytes: float) -> list[int]:
+    """Return the sizes that a method is run on."""
+    limit = most or max(SIZES)
+    if method in OTHERS:
+        limit = min(limit, int((gigabytes * 1e9 / OTHERS[method]) ** 0.5))
+    else:
+        limit = min(limit, OURS[method])
+    return [size for size in SIZES if size <= limit]
+
+
+def slope(entries: list[dict[str, Any]], key: str) -> float:
+    """Return by which power a quantity grows, over the larger half of the sizes."""
+    entries = entries[len(entries) // 2 - 1 :] if len(entries) > 2 else entries
+    sizes, values = ([entry[name] for entry in entries] for name in ("n_classes", key))
+    return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-3)), 1)[0])
+
+
+def ratios(ours: list[dict[str, Any]], others: list[dict[str, Any]], size: int) -> str:
+    """Compare at ``size``, the other extrapolated by its own slope."""
+    mine = next((entry for entry in ours if entry["n_classes"] == size), None)
+    if mine is None or len(others) < 2:
+        return ""
+    parts = []
+    for key, unit in (("seconds", "s"), ("megabytes", "MB")):
+        last = others[-1]
+        expected = last[key] * (size / last["n_classes"]) ** slope(others, key)
+        parts.append(f"{mine[key]:.3g} {unit} against {expected:.3g} {unit}")
+    return f"at {size} classes: {', '.join(parts)} (from {others[-1]['n_classes']} by its slope)"
+
+
+def draw(entries: list[dict[str, Any]], path: Path) -> None:
+    """Draw time and memory over the number of classes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, key, label in zip(axes, ("seconds", "megabytes"), ("seconds", "MB"), strict=True):
+        for method in METHODS:
+            rows = [entry for entry in entries if entry["method"] == method]
+            style = "--" if method in OTHERS else "-"
+            axis.loglog([e["n_classes"] for e in rows], [e[key] for e in rows], style + "o")
+        axis.set(xlabel="classes", ylabel=label)
+    axes[0].legend(METHODS)
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Measure all methods on all sizes that they manage."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=int, default=None)
+    parser.add_argument("--gigabytes", type=float, default=3.0)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one[0], int(given.one[1]))))
+        return
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for method in given.methods:
+        entries = by_method[method] = []
+        for size in sizes_of(method, given.most, given.gigabytes):
+            entries.append(measure_apart(method, size))
+            last = entries[-1]
+            ari = f"  ARI {last['ari']:.4f}" if "ari" in last else ""
+            print(
+                f"{method:22} {size:>9} classes {last['nnz']:>10} non-zeros "
+                f"{last['seconds']:>8.2f} s {last['megabytes']:>7.0f} MB{ari}",
+                flush=True,
+            )
+        if len(entries) > 1:
+            powers = (
+                f"time {slope(entries, 'seconds'):.2f}, memory {slope(entries, 'megabytes'):.2f}"
+            )
+            print(f"{method:22} grows with the classes to the power of: {powers}", flush=True)
+    for mine, other in (("linkage", "scipy linkage"), ("spectral", "scikit-learn spectral")):
+        if mine in by_method and other in by_method:
+            print(f"{mine} and {other} {ratios(by_method[mine], by_method[other], 17_000)}")
+    everything = [entry for entries in by_method.values() for entry in entries]
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(everything, indent=1))
+    if given.figure:
+        draw(everything, given.figure)
+
+
+if __name__ == "__main__":
+    main()
