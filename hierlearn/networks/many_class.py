@@ -197,10 +197,18 @@ class ManyClassClassifier(BaseTorchClassifier):
 
     def _top_k(self, X: Any, k: int) -> list[np.ndarray]:
         def best(network: Any, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            values, codes, _ = network.output.top_k(hidden, k)
+            if network.output.dense_is_faster(len(hidden)):
+                values, codes = network.output(hidden).topk(k, dim=1)
+            else:
+                values, codes, _ = network.output.top_k(hidden, k)
             return codes, values
 
-        return self._by_batch(X, None, best)
+        return self._by_batch(X, self._n_rows_at_once(k), best)
+
+    def _n_rows_at_once(self, k: int) -> int:
+        """Return for how many rows as many scores as fit are computed."""
+        layer: Any = self.module_.output
+        return max(1, int(_MAX_ELEMENTS // max(layer.n_scores_at_once, k)))
 
     def _by_batch(
         self, X: Any, n_rows: int | None, answer: Callable[[Any, torch.Tensor], Any]

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Scores within a cluster computed at a time.
-_MAX_ELEMENTS = 2**22
+# What a visit to a cluster costs beside its products, and what a score does, in multiply-adds.
+_PER_VISIT = 2.5e6
+_PER_SCORE = 64
 # Clusters whose numbers of classes are within this factor share a tensor of weights.
 _LIKE_SIZE = 1.25
 
@@ -38,6 +39,8 @@ class OutputLayer(nn.Module):
         self.n_classes = n_classes
         # Classes evaluated for a sample's most probable one; an estimator measures it.
         self.expected_classes = float(n_classes)
+        # Scores of a row held at once by a prediction of its best classes.
+        self.n_scores_at_once = n_classes
 
     def loss(self, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the negative log-likelihood of each row's class.
@@ -74,6 +77,10 @@ class OutputLayer(nn.Module):
         """
         best = self(hidden).topk(k, dim=1)
         return best.values, best.indices, len(hidden) * self.n_classes
+
+    def dense_is_faster(self, n_rows: int) -> bool:
+        """Tell whether the probabilities of all classes are found sooner than ``top_k``."""
+        return False
 
     def multiply_adds(self, input_shape: Sequence[int] = ()) -> float:
         """Return the multiply-adds of the most probable class of a sample, as expected."""
@@ -293,6 +300,7 @@ class TwoLevelOutput(OutputLayer):
         super().__init__(in_features, len(labels))
         self.sparse = sparse
         sizes = np.bincount(labels)
+        self.n_scores_at_once = int(max(len(sizes), sizes.max()))
         self.gate = nn.Linear(in_features, len(sizes))
         order = np.argsort(labels, kind="stable")
         slots = np.empty(len(labels), dtype=np.int64)
@@ -388,6 +396,15 @@ class TwoLevelOutput(OutputLayer):
             return F.log_softmax(scores, dim=1), codes[:size]
 
         return routed_top_k(hidden, k, gate, expand)
+
+    def dense_is_faster(self, n_rows: int) -> bool:
+        """Tell whether the probabilities of all classes are found sooner than ``top_k``.
+
+        So it is with few classes: a visit to a cluster takes its time however small the cluster.
+        """
+        visits = min(n_rows, self.gate.out_features)
+        per_row = self.n_classes * (self.in_features + _PER_SCORE)
+        return n_rows * per_row < _PER_VISIT * visits
 
     @property
     def _sizes(self) -> list[int]:
