@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.utils import get_tags
 
 from ..confusion import seed_estimator
 from ..partition import LabelPartition, TrainingRows
 from .choosing import constant_member
-from .sources import on_source, source_of
+from .sources import on_source, readable, source_of
 
 # Inputs of clusters trained in one pass; their rows are copied.
 _PASS_INPUTS = 2**26
@@ -57,6 +56,7 @@ def fit_clusters_together(
     """
     from ..networks.stacked import fit_stacked
 
+    estimator, source = on_source(template), source_of(template)
     codes_of = [partition.members(cluster) for cluster in range(partition.n_clusters)]
     fitted: list[Any] = [None] * len(codes_of)
     for clusters in passes(data, codes_of):
@@ -68,8 +68,8 @@ def fit_clusters_together(
             if len(np.unique(own.codes)) < 2:
                 fitted[cluster] = constant_member(labels)
                 continue
-            networks[cluster] = seed_estimator(clone(on_source(template)), seeds[cluster])
-            datasets.append((_as_taken(template, own.X), labels, own.weight))
+            networks[cluster] = seed_estimator(clone(estimator), seeds[cluster])
+            datasets.append((readable(estimator, own.X, source), labels, own.weight))
         trained = fit_stacked(list(networks.values()), datasets, n_jobs=n_jobs)
         for cluster, network in zip(networks, trained, strict=True):
             fitted[cluster] = network
@@ -90,11 +90,3 @@ def passes(data: TrainingRows, codes_of: Sequence[NDArray[np.int64]]) -> list[li
         found[-1].append(cluster)
         held += inputs
     return found
-
-
-def _as_taken(template: Any, X: Any) -> Any:
-    """Return a source's output as a classifier takes it: maps as flat rows, where it must be so."""
-    if source_of(template) is None or np.ndim(X) == 2:
-        return X
-    takes_maps = get_tags(on_source(template)).input_tags.three_d_array
-    return X if takes_maps else X.reshape(len(X), -1)
