@@ -60,8 +60,8 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = HierarchicalDecompositionClassifier(
     ...     TorchMLPClassifier((64, 32), max_epochs=10),
-    ...     hierarchy_estimator=OnTrunk(TorchMLPClassifier((), max_epochs=10)),
-    ...     fine_estimator=OnTrunk(TorchMLPClassifier((16,), max_epochs=20)),
+    ...     hierarchy_estimator=OnTrunk(TorchMLPClassifier((), lr=0.01)),
+    ...     fine_estimator=OnTrunk(TorchMLPClassifier((16,), lr=0.01)),
     ...     branch_at="hidden1",
     ...     mixing=0.0,
     ...     random_state=0,
