@@ -315,6 +315,7 @@ def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
         branches,
         ground.partition.classes,
         ground.partition.labels,
+        family.gate_names_classes,
         data.X,
         data.codes,
         data.weight,

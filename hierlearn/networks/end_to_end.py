@@ -29,14 +29,11 @@ class TunedParts:
         With the tuned weights.
     branches : tuple of (BaseTorchClassifier or None)
         Likewise.
-    history : list of dict
-        A record an epoch.
     """
 
     split: Split
     gate: BaseTorchClassifier
     branches: tuple[Any, ...]
-    history: list[dict[str, Any]]
 
 
 def tune_together(
@@ -45,6 +42,7 @@ def tune_together(
     branches: Sequence[Any],
     classes: NDArray[Any],
     labels: NDArray[np.int64],
+    gate_names_classes: bool,
     X: Any,
     codes: NDArray[np.int64],
     weight: NDArray[np.float64] | None,
@@ -58,7 +56,7 @@ def tune_together(
     split : Split
         The base network in two parts.
     gate : BaseTorchClassifier
-        Fitted on the trunk's output, to name the class (any of ``classes``) or the cluster.
+        Fitted on the trunk's output.
     branches : sequence of (BaseTorchClassifier or None)
         One a cluster, fitted on the trunk's output; None knows no more than that it is one of the
         cluster's classes.
@@ -66,6 +64,9 @@ def tune_together(
         Class labels.
     labels : ndarray of shape (n_classes,)
         Primary cluster of every class.
+    gate_names_classes : bool
+        Whether the gate names the class, or the cluster. Its labels do not tell: they may be whole
+        numbers in both cases.
     X : array-like of shape (n_samples, ...)
         Raw rows.
     codes : ndarray of shape (n_samples,)
@@ -81,29 +82,25 @@ def tune_together(
     -------
     TunedParts
     """
-    names_classes = len(gate.classes_) == len(classes) and bool((gate.classes_ == classes).all())
-    parts = nn.ModuleList([split.trunk, _on_maps(gate)])
-    heads = [None if branch is None else _on_maps(branch) for branch in branches]
-    trunk, gate_head = copy.deepcopy(parts)
     network = HierarchicalNetwork(
-        trunk,
-        gate_head,
-        [copy.deepcopy(head) for head in heads],
+        copy.deepcopy(split.trunk),
+        copy.deepcopy(_on_maps(gate)),
+        [None if branch is None else copy.deepcopy(_on_maps(branch)) for branch in branches],
         [_codes_of(branch, cluster, classes, labels) for cluster, branch in enumerate(branches)],
         labels,
-        names_classes,
+        gate_names_classes,
     )
     network.to(_dtype(split))
     rows = split.inputs(X)
     even = split.network._weights(codes, classes, False, weight)
-    history = train_end_to_end(network, split.network, rows, codes, even, how, seed)
+    train_end_to_end(network, split.network, rows, codes, even, how, seed)
     network.eval()
     tuned = [
         _with_weights(branch, head) if network.knows[cluster] else branch
         for cluster, (branch, head) in enumerate(zip(branches, network.branches, strict=True))
     ]
     own = replace(split, trunk=cast(nn.Sequential, network.trunk))
-    return TunedParts(own, _with_weights(gate, network.gate), tuple(tuned), history)
+    return TunedParts(own, _with_weights(gate, network.gate), tuple(tuned))
 
 
 def _dtype(split: Split) -> torch.dtype:
@@ -120,8 +117,7 @@ def _on_maps(classifier: BaseTorchClassifier) -> nn.Module:
 def _with_weights(classifier: BaseTorchClassifier, tuned: nn.Module) -> BaseTorchClassifier:
     """Return a fitted classifier with other weights; everything else is shared."""
     copied = copy.copy(classifier)
-    wrapped = len(classifier._input_shape) == 1
-    copied.module_ = tuned[1] if wrapped and isinstance(tuned, nn.Sequential) else tuned
+    copied.module_ = tuned if len(classifier._input_shape) > 1 else cast(nn.Sequential, tuned)[1]
     return copied
 
 

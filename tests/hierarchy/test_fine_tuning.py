@@ -142,3 +142,16 @@ def test_whatever_reads_the_trunk_and_is_a_network_is_tuned(train, test, fine):
         if hasattr(one, "module_"):
             assert not torch.equal(weights(one.module_), weights(other.module_))
     assert clf.score(*test) > 0.5
+
+
+def test_gate_over_as_many_clusters_as_classes_is_not_taken_for_one_over_classes(train, test):
+    shuffled = LabelPartition(np.arange(10), np.roll(np.arange(10), 3))
+    gate = OnTrunk(TorchMLPClassifier((16,), lr=0.01))
+    clf = hierarchy(
+        partitioner=shuffled,
+        hierarchy_estimator=gate,
+        fine_tune=True,
+        fine_tune_epochs=30,
+        fine_tune_lr=0.01,
+    )
+    assert clf.fit(*train).score(*test) > 0.8
