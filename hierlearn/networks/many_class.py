@@ -19,7 +19,7 @@ from ._data import BatchDataset, as_tensor, prediction_slices
 from ._runtime import resolve_device, threads
 from ._skorch import TrainingPlan, train_network
 from .lazy_adam import LazyAdamW
-from .mlp import _ACTIVATIONS, mlp
+from .mlp import _ACTIVATIONS, perceptron_of
 from .output_layers import OutputLayer
 
 # Log-probabilities computed at a time.
@@ -82,20 +82,7 @@ class ManyClassClassifier(BaseTorchClassifier):
         return super()._new_module(train)
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-        sizes = list(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                "hidden_layer_sizes must hold positive integers, such as (200, 150). Got "
-                f"{self.hidden_layer_sizes!r} instead."
-            )
-        network: Any = mlp(
-            input_shape[0],
-            1,
-            hidden_layer_sizes=[int(size) for size in sizes],
-            activation=self.activation,
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
-        )
+        network: Any = perceptron_of(self, input_shape[0], 1)
         network.output = self._output_layer(network.output.in_features, n_outputs)
         return network
 

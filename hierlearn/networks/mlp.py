@@ -206,17 +206,28 @@ class TorchMLPClassifier(BaseTorchClassifier):
         self.input_dropout = input_dropout
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-        sizes = list(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                "hidden_layer_sizes must hold positive integers, such as (200, 150). Got "
-                f"{self.hidden_layer_sizes!r} instead."
-            )
-        return mlp(
-            input_shape[0],
-            n_outputs,
-            hidden_layer_sizes=[int(size) for size in sizes],
-            activation=self.activation,
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
+        return perceptron_of(self, input_shape[0], n_outputs)
+
+
+def perceptron_of(estimator: Any, n_features: int, n_outputs: int) -> nn.Sequential:
+    """Return the perceptron that an estimator's parameters describe.
+
+    Raises
+    ------
+    ValueError
+        If ``hidden_layer_sizes`` holds anything but positive integers.
+    """
+    sizes: list[int] = list(estimator.hidden_layer_sizes)
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(
+            "hidden_layer_sizes must hold positive integers, such as (200, 150). Got "
+            f"{estimator.hidden_layer_sizes!r} instead."
         )
+    return mlp(
+        n_features,
+        n_outputs,
+        hidden_layer_sizes=[int(size) for size in sizes],
+        activation=estimator.activation,
+        dropout=estimator.dropout,
+        input_dropout=estimator.input_dropout,
+    )
