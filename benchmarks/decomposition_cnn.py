@@ -83,13 +83,17 @@ def training(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def slim(args: argparse.Namespace, width: int) -> OnTrunk:
-    """Return a branch of two fully connected layers on the shared maps."""
-    return OnTrunk(
-        TorchMLPClassifier(
-            (width,), dropout=0.2, input_dropout=0.2, max_epochs=args.branch_epochs, batch_size=32
-        )
+def slim(args: argparse.Namespace, *widths: int, names: str = "clusters") -> OnTrunk:
+    """Return a branch of fully connected layers on the shared maps; without widths it is linear."""
+    perceptron = TorchMLPClassifier(
+        widths, dropout=0.2, input_dropout=0.2, max_epochs=args.branch_epochs, batch_size=32
     )
+    return OnTrunk(perceptron, names=names)
+
+
+def undivided(groups: LabelPartition) -> LabelPartition:
+    """Return one cluster of all classes."""
+    return LabelPartition(groups.classes, np.zeros(groups.n_classes, dtype=int))
 
 
 def hierarchy(args: argparse.Namespace, seed: int, **params: Any) -> Any:
@@ -118,7 +122,7 @@ def shared(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Itera
     yield "slim branches, CIFAR's groups", clone(design).set_params(partitioner=groups)
     yield "flat, trained as long", trained_as_long(fitted)
     yield "flat, as expensive", as_expensive(fitted)
-    one = LabelPartition(groups.classes, np.zeros(groups.n_classes, dtype=int))
+    one = undivided(groups)
     for name, units in (("one branch for all", 2 * width), ("one slim branch for all", width)):
         wide = slim(args, units)
         yield name, clone(design).set_params(partitioner=one, fine_estimator=wide, routing="hard")
@@ -127,12 +131,9 @@ def shared(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Itera
 def gated(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Iterator[Any]:
     """Yield slim branches behind a slim gate: the flat network's upper layers are never run."""
     width = args.width
-
-    def gate(units: int) -> OnTrunk:
-        return OnTrunk(slim(args, units).estimator, names="classes")
-
+    gate, wide_gate = (slim(args, units, names="classes") for units in (width, 3 * width))
     design = hierarchy(
-        args, seed, hierarchy_estimator=gate(width), fine_estimator=slim(args, width), routing=2
+        args, seed, hierarchy_estimator=gate, fine_estimator=slim(args, width), routing=2
     )
     fitted = yield "slim gate and branches", design
     yield "slim gate alone", GateAlone(fitted)
@@ -143,7 +144,7 @@ def gated(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Iterat
     wide = yield (
         "wide gate, one cluster asked",
         clone(fitted).set_params(
-            partitioner=fitted.partition_, hierarchy_estimator=gate(3 * width), routing="hard"
+            partitioner=fitted.partition_, hierarchy_estimator=wide_gate, routing="hard"
         ),
     )
     yield "wide gate alone", GateAlone(wide)
@@ -180,9 +181,8 @@ def joint(args: argparse.Namespace, seed: int, groups: LabelPartition) -> Iterat
         "cnn_3": network("cnn_3", args),
         "branch": "branch",
         "slim": slim(args, args.width),
-        "linear": slim(args, args.width).estimator.set_params(hidden_layer_sizes=()),
+        "linear": slim(args),
     }
-    candidates["linear"] = OnTrunk(candidates["linear"])
     yield "joint model", hierarchy(args, seed, fine_estimator=NetworkSelector(candidates))
 
 
@@ -266,10 +266,11 @@ def run(args: argparse.Namespace, part: str, seed: int, data: tuple[Any, ...]) -
 
 def flat(args: argparse.Namespace, seed: int, data: tuple[Any, ...]) -> Measurement:
     """Measure the flat network that all hierarchies of a seed stand on."""
-    X, y, X_test, y_test, _ = data
-    partition = LabelPartition(np.unique(y), np.zeros(len(np.unique(y)), dtype=int))
+    X, y, X_test, y_test, groups = data
     # A hierarchy of one cluster, whose only member is the flat network: nothing but it is trained.
-    alone = hierarchy(args, seed, partitioner=partition, fine_estimator=NetworkSelector(["flat"]))
+    alone = hierarchy(
+        args, seed, partitioner=undivided(groups), fine_estimator=NetworkSelector(["flat"])
+    )
     start = time.perf_counter()
     base = alone.fit(X, y).base_estimator_
     return measure("flat", base, seed, time.perf_counter() - start, X_test, y_test)
