@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,18 +52,22 @@ def class_array(labels: Iterable[Any]) -> NDArray[Any]:
     distinct = list(dict.fromkeys(labels))
     if not distinct:
         raise PartitionError("groups must name at least one class. Got none instead.")
-    try:
-        return np.array(sorted(distinct), dtype=_label_dtype(distinct))
-    except TypeError:
-        mixed = np.empty(len(distinct), dtype=object)
-        mixed[:] = distinct
-        return mixed
+    with suppress(TypeError):
+        distinct = sorted(distinct)
+    return np.array(distinct) if _is_uniform(distinct) else _object_array(distinct)
 
 
-def _label_dtype(labels: Sequence[Any]) -> Any:
-    """Keep numpy from turning numbers among strings into strings."""
-    kinds = {np.asarray(label).dtype.kind for label in labels}
-    return object if len(kinds) > 1 and not kinds <= set("iuf") else None
+def _is_uniform(labels: Sequence[Any]) -> bool:
+    """Whether numpy keeps the labels as they are: no number among strings, no tuple."""
+    kinds = {np.asarray(label).dtype.kind if np.ndim(label) == 0 else "O" for label in labels}
+    return "O" not in kinds and (len(kinds) == 1 or kinds <= set("iuf"))
+
+
+def _object_array(labels: Sequence[Any]) -> NDArray[Any]:
+    array = np.empty(len(labels), dtype=object)
+    for position, label in enumerate(labels):  # a slice would take tuples apart
+        array[position] = label
+    return array
 
 
 def class_positions(labels: Iterable[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
@@ -131,7 +136,8 @@ def groups_from_nested(
     read = [_read_group(name, value) for name, value in nested.items() if not is_stored_tree(value)]
     groups = [group for group, _ in read]
     for stored in filter(is_stored_tree, nested.values()):
-        return groups, ClassTree(stored["parents"], stored["heights"]), list(stored["leaves"])
+        tree = ClassTree(stored["parents"], stored["heights"], stored.get("names"))
+        return groups, tree, list(stored["leaves"])
     paths: dict[Any, tuple[str, ...]] = {}
     for _, group_paths in read:
         for label, path in group_paths:
@@ -149,7 +155,7 @@ def is_extended(value: Any) -> bool:
 
 def is_stored_tree(value: Any) -> bool:
     """Whether a value is a tree as ``to_dict`` writes it, under whichever key."""
-    return isinstance(value, Mapping) and set(value) == _TREE
+    return isinstance(value, Mapping) and set(value) - {"names"} == _TREE
 
 
 def _read_group(name: str, value: Any) -> tuple[Group, list[tuple[Any, tuple[str, ...]]]]:
@@ -174,7 +180,8 @@ def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, .
     """Yield every class below a group with the path of group names down to it."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _walk(inner, (*path, str(name)))
+            # The classes beside a group's own groups stand under the empty name.
+            yield from _walk(inner, (*path, str(name)) if name != "" else path)
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for label in np.asarray(value).tolist() if isinstance(value, np.ndarray) else value:
             yield label, path

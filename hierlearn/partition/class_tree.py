@@ -28,12 +28,15 @@ class ClassTree:
     heights : array-like of float, shape (n_nodes,), or None, default=None
         Height of every node, for a dendrogram: the distance at which its children were merged,
         0 for the leaves. None where the tree has no distances, as a taxonomy has none.
+    names : sequence of str or None, default=None
+        Names of the inner nodes in their order, the empty string where a node has none. They need
+        not differ. None where no node has one. Names are not compared by ``==``.
 
     Raises
     ------
     PartitionError
-        If ``parents`` is not one tree with its leaves first, or ``heights`` has another length or
-        falls towards the root.
+        If ``parents`` is not one tree with its leaves first, ``heights`` has another length or
+        falls towards the root, or ``names`` has another length.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class ClassTree:
 
     parents: NDArray[np.int64]
     heights: NDArray[np.float64] | None = None
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         parents = np.array(self.parents)
@@ -74,6 +78,18 @@ class ClassTree:
                     "such as 'average'. Got a node higher than its parent, or NaN, instead."
                 )
             object.__setattr__(self, "heights", _read_only(heights))
+        if self.names is not None:
+            object.__setattr__(self, "names", self._checked_names())
+
+    def _checked_names(self) -> tuple[str, ...] | None:
+        names = tuple(str(name) for name in self.names or ())
+        n_inner = self.n_nodes - self.n_classes
+        if len(names) != n_inner:
+            raise PartitionError(
+                f"names must have one entry for each of the {n_inner} inner nodes. "
+                f"Got {len(names)} instead; write '' for a node without a name."
+            )
+        return names if any(names) else None
 
     @property
     def n_nodes(self) -> int:
@@ -126,6 +142,7 @@ class ClassTree:
         Returns
         -------
         tree : ClassTree
+            Nodes are named by their groups.
 
         Examples
         --------
@@ -146,7 +163,8 @@ class ClassTree:
         node_of[()] = root
         inner = [node_of[prefix[:-1]] for prefix in prefixes]
         leaves = [node_of[tuple(path)] for path in paths]
-        return cls(np.array([*leaves, *inner, _ROOT], dtype=np.int64))
+        names = (*(str(prefix[-1]) for prefix in prefixes), "")
+        return cls(np.array([*leaves, *inner, _ROOT], dtype=np.int64), None, names)
 
     def to_linkage(self) -> NDArray[np.float64]:
         """Return the tree as a linkage matrix in scipy's format.
@@ -225,7 +243,8 @@ class ClassTree:
         heights = None if self.heights is None else self.heights[nodes]
         if self.n_nodes == 1:
             return self
-        return ClassTree(self.parents[nodes], heights)  # no leaf is a parent: no renaming
+        # No leaf is a parent: no node changes its number.
+        return ClassTree(self.parents[nodes], heights, self.names)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ClassTree):
@@ -243,7 +262,7 @@ class ClassTree:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: unpickled arrays would be writeable otherwise.
-        return ClassTree, (self.parents, self.heights)
+        return ClassTree, (self.parents, self.heights, self.names)
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:
