@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import validate_data
 
+from ._rows import RowView, check_blocks_finite, row_blocks, viewed
 from ._validation import check_ndim
 
 
@@ -19,9 +20,14 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
 
     A Pipeline as base sees X as it is, texts or data frames included, and so does a base that came
     fitted on named columns; a network that reads images from where they lie gets them unread; any
-    other base gets a numeric array or csr matrix, with or without NaN as its tags say.
+    other base gets a numeric array or csr matrix, with or without NaN as its tags say. Where the
+    base reads batches, that is a :class:`RowView` of a large X, so that no part of it is copied.
     """
     options: Any = {"reset": False, **reset}
+    if isinstance(X, RowView):
+        validate_data(estimator, X, skip_check_array=True, **options)
+        _check_shape(estimator, X, options["reset"])
+        return X
     unread = _unread(base, X)
     if unread is not None:
         validate_data(estimator, unread, skip_check_array=True, **options)
@@ -36,13 +42,23 @@ def check_rows(estimator: Any, base: Any, X: Any, **reset: Any) -> Any:
         estimator,
         X,
         accept_sparse="csr",
-        ensure_all_finite="allow-nan",
+        ensure_all_finite=False,
         allow_nd=tags.three_d_array,
         **options,
     )
-    if not tags.allow_nan:
-        _check_no_nan(checked)
-    return checked
+    _check_values(estimator, checked, tags.allow_nan)
+    return viewed(checked, finite=True) if reads_batches(base) else checked
+
+
+def reads_batches(estimator: Any) -> bool:
+    """Tell whether a classifier reads its rows batch by batch, so that a view of them will do."""
+    reads = getattr(last_step(estimator), "_reads_batches", False)
+    return bool(reads) and not _transforms(estimator)
+
+
+def as_read_by(estimator: Any, X: Any) -> Any:
+    """Return X as a classifier takes it: views are read for those that do not read batches."""
+    return X.read() if isinstance(X, RowView) and not reads_batches(estimator) else X
 
 
 def _check_shape(estimator: Any, X: Any, reset: bool) -> None:
@@ -74,16 +90,22 @@ def _transforms(base: Any) -> bool:
     return any(step not in (None, "passthrough") for step in before) or _transforms(last)
 
 
-def _check_no_nan(X: Any) -> None:
-    if not sparse.issparse(X) and X.dtype.kind in "biu":
+def _check_values(estimator: Any, X: Any, allow_nan: bool) -> None:
+    """Refuse infinity and, unless the base takes it, NaN; block by block, as X may be large."""
+    name = type(estimator).__name__
+    check_blocks_finite(X, allow_nan=True, estimator_name=name, input_name="X")
+    if allow_nan or X.dtype.kind != "f":
         return
-    values = X.data if sparse.issparse(X) else X
-    n_missing = int(np.isnan(values).sum())
+    n_missing = sum(int(np.isnan(_values(block)).sum()) for _, block in row_blocks(X))
     if n_missing:
         raise ValueError(
             f"X must not contain NaN. Got {n_missing} missing values instead; use a Pipeline that "
             "begins with SimpleImputer as base_estimator, or a base that accepts them."
         )
+
+
+def _values(block: Any) -> Any:
+    return block.data if sparse.issparse(block) else block
 
 
 def check_no_gaps(y: NDArray[Any]) -> NDArray[Any]:

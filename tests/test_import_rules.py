@@ -25,19 +25,21 @@ PACKAGE = ROOT / "hierlearn"
 ROOMS = {
     "exceptions": set(),
     "_validation": {"exceptions"},
+    "_rows": set(),
     "metrics": {"exceptions", "_validation"},
-    "_input": {"exceptions", "_validation"},
-    "confusion": {"exceptions", "_validation"},
-    "partition": {"exceptions", "_validation", "confusion"},
-    "networks": {"exceptions", "_validation", "confusion", "partition"},
+    "_input": {"exceptions", "_validation", "_rows"},
+    "confusion": {"exceptions", "_validation", "_rows", "_input"},
+    "partition": {"exceptions", "_validation", "_rows", "_input", "confusion"},
+    "networks": {"exceptions", "_validation", "_rows", "_input", "confusion", "partition"},
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
     "hierarchy": {
-        *("exceptions", "_validation", "_input", "confusion", "partition", "cost", "networks")
+        *("exceptions", "_validation", "_rows", "_input", "confusion", "partition", "cost"),
+        "networks",
     },
     "specialists": {
-        *("exceptions", "_validation", "_input", "metrics", "confusion", "partition", "networks"),
-        "cost",
+        *("exceptions", "_validation", "_rows", "_input", "metrics", "confusion", "partition"),
+        *("cost", "networks"),
     },
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),

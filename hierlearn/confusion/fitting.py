@@ -11,6 +11,8 @@ from sklearn import get_config
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from hierlearn._input import as_read_by
+
 __all__ = ["fit_with_weight", "seed_estimator"]
 
 EstimatorT = TypeVar("EstimatorT")
@@ -55,6 +57,7 @@ def fit_with_weight(
     [0.5, 0.5]
     """
     fittable: Any = estimator
+    X = as_read_by(estimator, X)
     if sample_weight is None:
         return fittable.fit(X, y)
     name = _weight_name(fittable)

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from sklearn.pipeline import Pipeline
 
+from hierlearn._input import as_read_by
 from hierlearn._validation import check_class_codes, check_scores, check_weights
 from hierlearn.exceptions import UnsupportedTargetError
 
@@ -62,6 +63,7 @@ def class_scores(estimator: Any, X: Any, *, temperature: float = 1.0) -> NDArray
         raise ValueError(
             f"temperature must be a positive, finite number. Got {temperature!r} instead."
         )
+    X = as_read_by(estimator, X)
     if hasattr(estimator, "predict_proba"):
         return _rows_to_one(estimator.predict_proba(X))
     if hasattr(estimator, "decision_function"):

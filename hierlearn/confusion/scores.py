@@ -6,7 +6,7 @@ scores are always taken on rows that the scoring estimator was not fitted on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from hierlearn._input import as_read_by, reads_batches
+from hierlearn._rows import viewed
 from hierlearn._validation import check_weights, draw_seeds, num_samples, safe_indexing
 from hierlearn.confusion.fitting import fit_with_weight, seed_estimator
 from hierlearn.confusion.indicator import check_indicator
@@ -189,6 +191,8 @@ def held_out_scores(
     data = _check_samples(
         X, y, sample_weight, classes, fitted=estimator if _is_prefit(cv) else None
     )
+    if reads_batches(estimator):
+        data = replace(data, X=viewed(data.X))  # so that no split copies its rows
     if _is_prefit(cv):
         rows = np.arange(data.codes.shape[0])
         return _gather([_score_fold(estimator, data, rows[:0], rows)], data)
@@ -304,7 +308,7 @@ def _score_fold(
     fitted: Any, data: _Samples, train: NDArray[np.int64], test: NDArray[np.int64]
 ) -> tuple[Fold, NDArray[np.float64]]:
     """Score the test rows, with decision values brought to the temperature that suits them."""
-    X_test = safe_indexing(data.X, test) if train.size else data.X
+    X_test = as_read_by(fitted, safe_indexing(data.X, test) if train.size else data.X)
     if sp.issparse(data.codes):
         scores = label_scores(fitted, X_test, n_labels=len(data.classes))
         return Fold(fitted, train, test, temperature=1.0), scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from .._rows import RowView, row_blocks
 from ..confusion import stratified_holdout
 
 
@@ -148,17 +149,24 @@ def hold_out(
 
 def _digests(X: Any, n_samples: int) -> NDArray[np.uint64]:
     """Return a number for each row that is the same for equal rows."""
-    if sparse.issparse(X):
-        matrix = sparse.csr_array(X)
-        spans = list(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True))
-        parts = [
-            matrix.indices[start:stop].astype(np.int64).tobytes()
-            + matrix.data[start:stop].tobytes()
-            for start, stop in spans
-        ]
-    elif isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
-        parts = [np.ascontiguousarray(row).tobytes() for row in X]
-    else:
+    if not sparse.issparse(X) and not isinstance(X, np.ndarray | RowView):
         return np.arange(n_samples, dtype=np.uint64)
-    digests = [int.from_bytes(blake2b(part, digest_size=8).digest(), "little") for part in parts]
+    if X.dtype.kind not in "biuf":
+        return np.arange(n_samples, dtype=np.uint64)
+    digests = [
+        int.from_bytes(blake2b(part, digest_size=8).digest(), "little")
+        for _, block in row_blocks(X)
+        for part in _row_bytes(block)
+    ]
     return np.array(digests, dtype=np.uint64)
+
+
+def _row_bytes(X: Any) -> Iterator[bytes]:
+    """Yield the bytes of every row, which are the same for equal rows."""
+    if not sparse.issparse(X):
+        yield from (np.ascontiguousarray(row).tobytes() for row in X)
+        return
+    matrix = sparse.csr_array(X)
+    for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
+        places = matrix.indices[start:stop].astype(np.int64)
+        yield places.tobytes() + matrix.data[start:stop].tobytes()

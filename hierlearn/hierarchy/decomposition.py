@@ -21,7 +21,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from .._input import check_rows, unfrozen
+from .._input import check_rows, reads_batches, unfrozen
 from .._validation import HasMethods, Interval, RealNotInt, StrOptions, draw_seeds, fit_context
 from ..confusion import (
     HeldOutScores,
@@ -376,6 +376,10 @@ class HierarchicalDecompositionClassifier(
         seen = data.take(held_out.indices)
         self._held_out_gate = self._family.gate_posteriors(seen), seen.weight
         self.route_frequencies_ = self._route_frequencies()
+
+    @property
+    def _reads_batches(self) -> bool:
+        return reads_batches(self._base())
 
     def _base(self) -> Any:
         if self.base_estimator is not None:

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._input import reads_batches
 from .._validation import HasMethods, StrOptions, fit_context
 from ..confusion import fit_with_weight
 from .sources import FLAT, TRUNK
@@ -125,6 +126,10 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags
         return tags
+
+    @property
+    def _reads_batches(self) -> bool:
+        return reads_batches(self._on_source())
 
     def _source(self) -> str:
         return TRUNK

@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from .._input import check_rows
+from .._input import as_read_by, check_rows
 from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, fit_context
 from .candidates import default_candidates, name_candidates
 from .cluster_statistics import size_statistics
@@ -542,7 +542,9 @@ class NetworkSelector(ClassifierMixin, BaseEstimator):
                 f"X must come from the hierarchy here, for {self.best_name_!r} reads the base's "
                 f"{self.source_!r}. Got raw rows instead; ask the hierarchy, or best_estimator_."
             )
-        return X if self.source_ is None else self.source_.transform(X)
+        if self.source_ is None:
+            return as_read_by(self.best_estimator_, X)
+        return self.source_.transform(X)
 
     def _source(self) -> Any:
         """Return what the winner reads; before ``fit`` that is not known."""

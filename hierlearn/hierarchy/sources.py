@@ -7,6 +7,7 @@ of a pre-trained network. Whatever several members read is computed once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
-from .._input import last_step, unfrozen
+from .._input import as_read_by, last_step, unfrozen
+from .._rows import RowView
 from .._validation import safe_indexing
 from ..confusion import align_columns, class_scores
 from ..partition import LabelPartition, TrainingRows
@@ -71,10 +73,12 @@ def readable(estimator: Any, X: Any, source: Any = None) -> Any:
         Which source.
     """
     inner = last_step(estimator)
-    if not isinstance(X, np.ndarray) or X.ndim <= 2 or (source is None and inner is not estimator):
+    X = as_read_by(estimator, X)
+    is_array = isinstance(X, np.ndarray | RowView)
+    if not is_array or X.ndim <= 2 or (source is None and inner is not estimator):
         return X
     takes_maps = get_tags(inner).input_tags.three_d_array
-    return X if takes_maps else X.reshape(len(X), -1)
+    return X if takes_maps else X.reshape(len(X), math.prod(X.shape[1:]))
 
 
 @dataclass(frozen=True)

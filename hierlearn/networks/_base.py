@@ -11,9 +11,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import nn
 
+from .._rows import RowView, select_rows
 from .._validation import (
     Interval,
     StrOptions,
@@ -25,7 +26,7 @@ from .._validation import (
     fit_context,
 )
 from ..confusion import multilabel_holdout, stratified_holdout
-from ._data import BatchDataset, auto_batch_size, take_rows
+from ._data import BatchDataset, auto_batch_size
 from ._forward import forward
 from ._outputs import LogitsMixin
 from ._runtime import autocast_dtype, isolated, resolve_device
@@ -119,6 +120,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
 
     # Read without importing torch: can upper layers of this be copied and fine-tuned?
     _branchable = True
+    # Likewise: are rows read batch by batch, so that a view of them will do?
+    _reads_batches = True
 
     # -- what a subclass says --------------------------------------------------------------------
 
@@ -203,6 +206,9 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any]:
         check_ndim(X, type(self).__name__, self._takes_nd())
+        if isinstance(X, RowView):
+            check_finite(X)
+            return self._check_rows_y(X, y)
         X, y = validate_data(
             self,
             X,
@@ -215,6 +221,13 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         )
         check_finite(X)
         return X, y
+
+    def _check_rows_y(self, rows: Any, y: Any) -> tuple[Any, Any]:
+        """Check y and its length beside rows that are no array."""
+        validate_data(self, rows, skip_check_array=True, reset=not self._goes_on())
+        y = validate_data(self, y=y, multi_output=True)
+        check_consistent_length(rows, y)
+        return rows, y
 
     def _weights(
         self, target: Any, classes: np.ndarray, multilabel: bool, sample_weight: Any
@@ -303,7 +316,9 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             return data, None
         parts = self._holdout(data.target, seed)
         train, valid = (
-            BatchDataset(take_rows(data.X, rows), data.target[rows], data.weight[rows], data.dtype)
+            BatchDataset(
+                select_rows(data.X, rows), data.target[rows], data.weight[rows], data.dtype
+            )
             for rows in parts
         )
         return train, valid
@@ -360,14 +375,15 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     def _check_X(self, X: Any) -> Any:
         check_is_fitted(self, "module_")
         check_ndim(X, type(self).__name__, self._takes_nd())
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            allow_nd=self._takes_nd(),
-            ensure_all_finite=False,
-            reset=False,
-        )
+        if not isinstance(X, RowView):
+            X = validate_data(
+                self,
+                X,
+                accept_sparse="csr",
+                allow_nd=self._takes_nd(),
+                ensure_all_finite=False,
+                reset=False,
+            )
         check_finite(X)
         if tuple(X.shape[1:]) != self._input_shape:
             raise ValueError(

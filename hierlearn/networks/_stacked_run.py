@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import nn
 from torch.nn import functional
 
+from .._rows import RowView
 from ._data import BatchDataset, as_tensor
 from ._runtime import isolated, threads
 from ._skorch import TrainingPlan, check_still_finite
@@ -58,7 +59,7 @@ class MemberRun:
         plan, params = self.plan, self.plan.optimizer_params
         decay, momentum = params["weight_decay"], params.get("momentum")
         how = plan.optimizer, decay, momentum, plan.autocast, self.estimator.n_jobs
-        is_sparse = sparse.issparse(self.train.X)
+        is_sparse = sparse.issparse(getattr(self.train.X, "source", self.train.X))
         return self.shape.key, self.train.dtype, str(plan.device), is_sparse, *how
 
     @cached_property
@@ -168,8 +169,8 @@ def _descend(runs: Sequence[MemberRun], stack: StackedChain) -> torch.Tensor:
 class _Batches:
     """Batches of every network's own rows, in the order in which it would see them alone.
 
-    Rows of all networks lie in one array. A batch that is smaller than the others is filled up
-    with rows of weight zero.
+    Rows of all networks lie in one array, or are read out of the one that all are views of. A batch
+    that is smaller than the others is filled up with rows of weight zero.
     """
 
     def __init__(self, runs: Sequence[MemberRun]) -> None:
@@ -216,18 +217,28 @@ class _Batches:
         return x, self._target[on_device], weight, n_rows.tolist()
 
     def _store(self, parts: list[Any]) -> Any:
+        joined = _joined(parts)
+        if joined is not None and (joined.is_sparse or self.device.type == "cpu"):
+            return joined
         if sparse.issparse(parts[0]):
             return sparse.vstack(parts, format="csr")
-        tensors = [as_tensor(part, self.dtype).flatten(1) for part in parts]
-        return torch.cat(tensors).to(self.device)
+        tensors = [as_tensor(part, self.dtype).flatten(1).to(self.device) for part in parts]
+        return torch.cat(tensors)
 
     def _inputs(self, rows: torch.Tensor, on_device: torch.Tensor) -> torch.Tensor:
-        if sparse.issparse(self._X):
+        if not isinstance(self._X, torch.Tensor):
             return as_tensor(self._X[rows.numpy()], self.dtype).to(self.device)
         return self._X.index_select(0, on_device)
 
     def _on_device(self, parts: list[np.ndarray], dtype: torch.dtype) -> torch.Tensor:
         return as_tensor(np.concatenate(parts), dtype).to(self.device)
+
+
+def _joined(parts: list[Any]) -> RowView | None:
+    """Return views of one matrix as one view, whose rows are read batch by batch; else None."""
+    if not all(isinstance(part, RowView) and part.source is parts[0].source for part in parts):
+        return None
+    return RowView(parts[0].source, np.concatenate([part.rows for part in parts]), finite=True)
 
 
 def _epoch_order(n_rows: int, generator: torch.Generator) -> torch.Tensor:

@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
+from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from .._rows import RowView, check_blocks_finite, select_rows
 from .._validation import plain_labels
 
 
 def check_finite(X: Any) -> None:
     """Refuse NaN and infinity, in one line that says what to do."""
+    if isinstance(X, RowView) and X.finite:
+        return
     try:
-        assert_all_finite(X)
-    except ValueError:
-        values = X.data if sparse.issparse(X) else X
-        found = "NaN" if np.isnan(values).any() else "inf"
+        check_blocks_finite(X)
+    except ValueError as error:
+        found = "NaN" if "NaN" in str(error) else "inf"
         raise ValueError(
             f"X must hold finite numbers only. Got {found} instead; drop those rows or fill them "
             "in, e.g. with sklearn.impute.SimpleImputer."
@@ -75,7 +77,9 @@ def encode_target(y: Any) -> tuple[Any, np.ndarray, bool]:
 def drop_zero_weights(X: Any, target: Any, weight: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     """Leave out the rows without weight, so that they count as if they had not been given."""
     kept = weight > 0
-    return (X, target, weight) if kept.all() else (X[kept], target[kept], weight[kept])
+    if kept.all():
+        return X, target, weight
+    return select_rows(X, kept), target[kept], weight[kept]
 
 
 def class_factors(

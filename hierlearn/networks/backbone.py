@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 from torch import nn
 
+from .._rows import RowView, SelectedRows
 from .._validation import HasMethods, Interval, StrOptions, check_choice, fit_context
 from ._runtime import resolve_device, threads
 from ._target import check_finite
@@ -307,8 +308,10 @@ class BackboneFeatures(
         if classifier is not None:  # which validates X itself, column names included
             validate_data(self, X, skip_check_array=True, reset=reset)
             return classifier._check_X(X if prefix is None else prefix.transform(X))
-        if unread is not None:
+        if unread is not None or isinstance(X, RowView):
             validate_data(self, X, skip_check_array=True, reset=reset)
+            if unread is None:
+                check_finite(X)
             return X
         X = validate_data(
             self, X, accept_sparse="csr", allow_nd=True, ensure_all_finite=False, reset=reset
@@ -436,7 +439,7 @@ def _features_of(key: Hashable, digest: str, rows: Any, estimator: BackboneFeatu
 
 def _digest(rows: Any) -> str:
     """Return a digest of the rows; of images on disk that of their pixels, read bit by bit."""
-    if not isinstance(rows, LazyRows):
+    if not isinstance(rows, SelectedRows):
         return str(joblib.hash(rows))
     parts = [
         joblib.hash(np.asarray(rows[start : start + _DIGESTED]))

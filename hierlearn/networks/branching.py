@@ -43,11 +43,17 @@ class Split:
     trunk: nn.Sequential
     head: nn.Sequential
 
-    def features(self, X: Any) -> np.ndarray:
-        """Return the trunk's output for raw rows, shape (n_samples, ...)."""
-        return forward(self.trunk, self.inputs(X), self.network.device, self.network.n_jobs)
+    def features(self, X: Any) -> Any:
+        """Return the trunk's output for raw rows, shape (n_samples, ...).
 
-    def training_views(self, X: Any, n_views: int | None, seed: int) -> list[np.ndarray]:
+        A trunk without layers gives the rows themselves, which are not copied.
+        """
+        inputs: Any = self.inputs(X)
+        if not len(self.trunk):
+            return inputs
+        return forward(self.trunk, inputs, self.network.device, self.network.n_jobs)
+
+    def training_views(self, X: Any, n_views: int | None, seed: int) -> list[Any]:
         """Return the trunk's output for several augmented versions of raw rows.
 
         Branches learn on what the trunk gives once and for all; without such versions the
@@ -72,6 +78,9 @@ class Split:
         device = resolve_device(network.device, fitted=True)
         views = []
         for number in range(self.n_views(n_views)):
+            if number == 0 and not len(self.trunk):
+                views.append(inputs)
+                continue
             with isolated(seed + number, device, network.n_jobs):
                 module = _View(self.trunk, augment, number)
                 views.append(forward(module, inputs, network.device, network.n_jobs))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
+from .._rows import select_rows
 from ..confusion import confusion_from_scores, seed_estimator, stratified_holdout
 from ..partition import LabelPartition, partition_input, resolve_partitioner
 from ..partition._common import fit_weighted
@@ -73,9 +74,9 @@ def _held_out_scores(estimator: Any, train: BatchDataset, seed: int) -> tuple[An
         random_state=seed,
         verbose=0,
     )
-    network.fit(train.X[seen], train.target[seen], train.weight[seen])
+    network.fit(select_rows(train.X, seen), train.target[seen], train.weight[seen])
     n_classes, k = len(estimator.classes_), min(_N_SCORES, len(network.classes_))
-    labels, scores = network.predict_top_k(train.X[held_out], k)
+    labels, scores = network.predict_top_k(select_rows(train.X, held_out), k)
     starts = np.arange(len(labels) + 1) * k
     shape = (len(labels), n_classes)
     found = sparse.csr_array((scores.ravel(), labels.ravel(), starts), shape=shape)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.utils.data import Dataset
 
+from .._rows import RowView
 from .._validation import Interval
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset
@@ -278,6 +279,10 @@ class TorchCNNClassifier(BaseTorchClassifier):
 
     def _images(self, X: Any, wanted: tuple[int, ...] | None, *, reset: bool) -> Any:
         """Return validated X, of shape (n, channels, height, width)."""
+        if isinstance(X, RowView):
+            check_finite(X)
+            first = self._images(X.source[:1], wanted, reset=reset)
+            return X.reshape(len(X), *first.shape[1:])
         images: Any = lazy_rows(X, self.loader, wanted)
         if images is None:
             X = _as_array(X)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset, IterableDataset
 
+from .._rows import SelectedRows
 from ._skorch import SliceDataset
 from .images import as_image
 
 
-class LazyRows:
-    """Rows of X as a sequence that reads nothing until it is turned into an array.
+class LazyRows(SelectedRows):
+    """Images as a sequence that reads nothing until it is turned into an array.
 
     Indexing with a slice, a mask or row numbers selects rows without reading them, so that splits,
     folds and clusters of rows cost nothing; ``np.asarray`` reads what is selected, which in
@@ -74,31 +75,9 @@ class LazyRows:
         self.dtype = first.dtype
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of rows, channels, height and width."""
+    def _row_shape(self) -> tuple[int, ...]:
         assert self._wanted is not None
-        return (len(self.rows), *self._wanted)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions of the array that it stands for, 4."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return selected rows, unread, or for a single number that image as an array."""
-        if isinstance(index, tuple):  # scikit-learn asks for X[rows, ...]
-            index = next(part for part in index if part is not Ellipsis)
-        if isinstance(index, int | np.integer):
-            return self._read_one(self.rows[index])
-        if not isinstance(index, slice):
-            index = np.asarray(index)
-            index = index if index.dtype == bool else index.astype(np.intp)
-        selected = object.__new__(type(self))
-        vars(selected).update(vars(self), rows=self.rows[index])
-        return selected
+        return self._wanted
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not len(self.rows):
@@ -120,7 +99,7 @@ class LazyRows:
 def lazy_rows(
     X: Any, loader: Callable[[Any], Any] | None, input_shape: tuple[int, ...] | None
 ) -> LazyRows | None:
-    """Return what is to be read batch by batch as :class:`LazyRows`; None for an array.
+    """Return images that are to be read batch by batch as :class:`LazyRows`; None for an array.
 
     Parameters
     ----------

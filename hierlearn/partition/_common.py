@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
+from hierlearn._input import as_read_by
 from hierlearn._validation import check_class_codes, fit_context, safe_indexing
 from hierlearn.confusion import StreamingConfusion, confusion_from_scores, label_codes
 from hierlearn.exceptions import PartitionError
@@ -157,6 +158,7 @@ def fit_weighted(
     >>> fit_weighted(learner, scores, [0, 1, 2, 1], [1, 1, 1, 0]).labels_.tolist()
     [0, 0, 1]
     """
+    X = as_read_by(partitioner, X)
     if sample_weight is None:
         return partitioner.fit(X, y, **classes)
     if hasattr(partitioner, "_fit_weighted"):

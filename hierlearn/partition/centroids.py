@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
+from hierlearn._rows import RowView, check_blocks_finite, row_blocks, select_rows
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition._common import require_y, store_partition
@@ -31,8 +32,8 @@ def class_means(
 
     Parameters
     ----------
-    X : ndarray or csr_array of shape (n_samples, n_features)
-        Any representation.
+    X : ndarray, csr_array or RowView of shape (n_samples, n_features)
+        Any representation; read in blocks.
     codes : ndarray of int, shape (n_samples,)
         Class of each sample, from 0 to ``n_classes - 1``, each class with a sample.
     n_classes : int
@@ -59,8 +60,13 @@ def class_means(
     rows = np.flatnonzero(weights)
     own, weights = codes[rows], weights[rows]
     shares = weights / np.bincount(own, weights=weights, minlength=n_classes)[own]
-    averaging = sparse.csr_array((shares, (own, rows)), shape=(n_classes, codes.size))
-    means = averaging @ X  # a csr_array if X is one
+    means: Any = 0
+    for block, values in row_blocks(X):
+        inside = slice(*np.searchsorted(rows, [block.start, block.stop]))
+        places = own[inside], rows[inside] - block.start
+        shape = n_classes, block.stop - block.start
+        averaging = sparse.csr_array((shares[inside], places), shape=shape)
+        means = means + averaging @ values.astype(np.float64, copy=False)  # sparse if X is
     if not sparse.issparse(means):
         return means
     if max(means.nnz, *means.shape) <= np.iinfo(np.int32).max:
@@ -154,6 +160,7 @@ class CentroidPartitioner(BaseEstimator):
     }
 
     partition_input = "features"
+    _reads_batches = True
 
     def __init__(
         self, n_clusters: int = 8, *, method: str = "kmeans", random_state: Any = None
@@ -199,13 +206,12 @@ class CentroidPartitioner(BaseEstimator):
         """
         if y is None:
             raise require_y(self, "give the class label of each row of X")
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
+        X, y = self._check_X_y(X, y)
         check_classification_targets(y)
-        X = sparse.csr_array(X) if sparse.issparse(X) else X
         weight = check_weights(sample_weight, y.size)
         if weight is not None:
             seen = _some_weight(weight)
-            X, y, weight = X[seen], y[seen], weight[seen]
+            X, y, weight = select_rows(X, seen), y[seen], weight[seen]
         labels, codes = _encode(y, classes)
         means = class_means(X, codes, labels.size, weight)
         cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
@@ -213,6 +219,18 @@ class CentroidPartitioner(BaseEstimator):
         rng = as_random_state(self.random_state)
         store_partition(self, LabelPartition(labels, cluster(means, n_clusters, random_state=rng)))
         return self
+
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
+        """Validate the rows as they are: a cast of all of them would be a copy."""
+        if isinstance(X, RowView):
+            validate_data(self, X, skip_check_array=True)
+            y = validate_data(self, y=y)
+            check_consistent_length(X, y)
+        else:
+            X, y = validate_data(self, X, y, accept_sparse="csr", ensure_all_finite=False)
+            X = sparse.csr_array(X) if sparse.issparse(X) else X
+        check_blocks_finite(X, estimator_name=type(self).__name__, input_name="X")
+        return X, y
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

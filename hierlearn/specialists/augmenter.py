@@ -20,7 +20,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from .._input import check_rows
+from .._input import check_rows, reads_batches
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
 from ..cost import LayerRow, estimator_cost
 from ..networks import TorchClassifier, TorchMLPClassifier
@@ -363,6 +363,10 @@ class SpecialistHeadAugmenter(
         return self
 
     # -- stages of fit -------------------------------------------------------------------------
+
+    @property
+    def _reads_batches(self) -> bool:
+        return is_network(self._base()) or reads_batches(self._base())
 
     def _base(self) -> Any:
         return TorchMLPClassifier() if self.base_estimator is None else self.base_estimator
