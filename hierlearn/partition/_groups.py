@@ -23,7 +23,9 @@ __all__ = [
     "is_extended",
     "is_stored_tree",
     "locate_groups",
+    "object_array",
     "shorten",
+    "walk_groups",
 ]
 
 _SHOWN = 5  # labels named in an error message
@@ -54,7 +56,7 @@ def class_array(labels: Iterable[Any]) -> NDArray[Any]:
         raise PartitionError("groups must name at least one class. Got none instead.")
     with suppress(TypeError):
         distinct = sorted(distinct)
-    return np.array(distinct) if _is_uniform(distinct) else _object_array(distinct)
+    return np.array(distinct) if _is_uniform(distinct) else object_array(distinct)
 
 
 def _is_uniform(labels: Sequence[Any]) -> bool:
@@ -63,7 +65,8 @@ def _is_uniform(labels: Sequence[Any]) -> bool:
     return "O" not in kinds and (len(kinds) == 1 or kinds <= set("iuf"))
 
 
-def _object_array(labels: Sequence[Any]) -> NDArray[Any]:
+def object_array(labels: Sequence[Any]) -> NDArray[Any]:
+    """Put labels of any kind into an array as they are."""
     array = np.empty(len(labels), dtype=object)
     for position, label in enumerate(labels):  # a slice would take tuples apart
         array[position] = label
@@ -136,8 +139,8 @@ def groups_from_nested(
     read = [_read_group(name, value) for name, value in nested.items() if not is_stored_tree(value)]
     groups = [group for group, _ in read]
     for stored in filter(is_stored_tree, nested.values()):
-        tree = ClassTree(stored["parents"], stored["heights"], stored.get("names"))
-        return groups, tree, list(stored["leaves"])
+        stored_tree = ClassTree(stored["parents"], stored["heights"], stored.get("names"))
+        return groups, stored_tree, list(stored["leaves"])
     paths: dict[Any, tuple[str, ...]] = {}
     for _, group_paths in read:
         for label, path in group_paths:
@@ -162,10 +165,10 @@ def _read_group(name: str, value: Any) -> tuple[Group, list[tuple[Any, tuple[str
     """Read one cluster, with the path of group names down to each of its primary classes."""
     if is_extended(value):
         also = list(value["also"])
-        located = list(_walk(value["primary"], (str(name),)))
+        located = list(walk_groups(value["primary"], (str(name),)))
     else:
         also = []
-        located = list(_walk(value, (str(name),)))
+        located = list(walk_groups(value, (str(name),)))
     primary = [label for label, _ in located]
     repeated = len(primary) + len(also) - len({*primary, *also})
     if repeated:
@@ -176,12 +179,12 @@ def _read_group(name: str, value: Any) -> tuple[Group, list[tuple[Any, tuple[str
     return Group(str(name), primary, also), located
 
 
-def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+def walk_groups(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
     """Yield every class below a group with the path of group names down to it."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             # The classes beside a group's own groups stand under the empty name.
-            yield from _walk(inner, (*path, str(name)) if name != "" else path)
+            yield from walk_groups(inner, (*path, str(name)) if name != "" else path)
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for label in np.asarray(value).tolist() if isinstance(value, np.ndarray) else value:
             yield label, path

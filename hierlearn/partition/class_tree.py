@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hierlearn.exceptions import PartitionError
+from hierlearn.partition.interchange_tree import TreeInterchange
 
-__all__ = ["ClassTree"]
+__all__ = ["ClassTree", "node_depths"]
 
 _ROOT = -1
 
 
 @dataclass(frozen=True, eq=False)
-class ClassTree:
+class ClassTree(TreeInterchange):
     """A rooted tree whose leaves are the classes.
 
     Parameters
@@ -210,13 +211,7 @@ class ClassTree:
 
     def depths(self) -> NDArray[np.int64]:
         """Return the number of edges from the root to every node, shape (n_nodes,)."""
-        steps = (self.parents != _ROOT).astype(np.int64)
-        ancestors = np.where(steps, self.parents, np.arange(self.n_nodes))
-        # Each round doubles the steps upwards: a tree of a million classes may be as deep as wide.
-        while (further := steps[ancestors]).any():
-            steps += further
-            ancestors = ancestors[ancestors]
-        return steps
+        return node_depths(self.parents)
 
     def _leaf_counts(self) -> NDArray[np.int64]:
         """Count the classes below every node, shape (n_nodes,)."""
@@ -263,6 +258,17 @@ class ClassTree:
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: unpickled arrays would be writeable otherwise.
         return ClassTree, (self.parents, self.heights, self.names)
+
+
+def node_depths(parents: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of edges from the root to every node of a tree, nodes in any order."""
+    steps = (parents != _ROOT).astype(np.int64)
+    ancestors = np.where(steps, parents, np.arange(parents.size))
+    # Each round doubles the steps upwards: a tree of a million classes may be as deep as wide.
+    while (further := steps[ancestors]).any():
+        steps += further
+        ancestors = ancestors[ancestors]
+    return steps
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:

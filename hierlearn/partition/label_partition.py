@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,21 +19,15 @@ from hierlearn.partition._checks import (
     check_names,
     indicator,
 )
-from hierlearn.partition._groups import (
-    Group,
-    class_positions,
-    groups_from_nested,
-    groups_from_rows,
-    locate_groups,
-    shorten,
-)
+from hierlearn.partition._groups import class_positions, shorten
 from hierlearn.partition.class_tree import ClassTree
+from hierlearn.partition.interchange import Interchange
 
 __all__ = ["LabelPartition"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LabelPartition:
+class LabelPartition(Interchange):
     """Clusters of classes: what every partitioner makes and everything downstream takes.
 
     Every class has one primary cluster. With overlap it also belongs to further clusters. In the
@@ -258,178 +252,6 @@ class LabelPartition:
             tree=None if self.tree is None else self.tree.reorder_leaves(order),
         )
 
-    # -- from and to plain data -------------------------------------------------------------
-
-    @classmethod
-    def from_groups(
-        cls, groups: Iterable[Iterable[Any]], classes: ArrayLike | None = None
-    ) -> LabelPartition:
-        """Make a partition from lists of classes.
-
-        Parameters
-        ----------
-        groups : iterable of iterables of class labels
-            One for each cluster. A class in several of them has the first as its primary.
-        classes : array-like of shape (n_classes,) or None, default=None
-            All classes, in the order to keep. None takes those of the groups, sorted.
-
-        Returns
-        -------
-        partition : LabelPartition
-
-        Examples
-        --------
-        >>> from hierlearn.partition import LabelPartition
-        >>> LabelPartition.from_groups([["a", "c"], ["b", "a"]]).membership.toarray().astype(int)
-        array([[1, 1],
-               [0, 1],
-               [1, 0]])
-        """
-        return _assemble([Group(None, list(group)) for group in groups], classes)
-
-    @classmethod
-    def from_dict(
-        cls, nested: Mapping[str, Any], classes: ArrayLike | None = None
-    ) -> LabelPartition:
-        """Make a partition from a dict of groups, or from what :meth:`to_dict` returned.
-
-        Parameters
-        ----------
-        nested : mapping from str to list of classes, or to a further such mapping
-            The first level gives the clusters and their names. Deeper levels give the tree.
-            A class named by several clusters has the first as its primary, unless a cluster is
-            written ``{"primary": [...], "also": [...]}``: "also" lists the classes that belong to
-            it beside their primary cluster.
-        classes : array-like of shape (n_classes,) or None, default=None
-            All classes, in the order to keep. None takes those of the groups, sorted.
-
-        Returns
-        -------
-        partition : LabelPartition
-
-        Raises
-        ------
-        PartitionError
-            If a group is neither a list nor a mapping, or the groups are not ``classes``.
-
-        Examples
-        --------
-        >>> from hierlearn.partition import LabelPartition
-        >>> animals = {"cats": ["lion", "tiger"], "dogs": ["wolf"]}
-        >>> partition = LabelPartition.from_dict({"animals": animals, "vehicles": ["bus"]})
-        >>> partition.cluster_names, partition.tree
-        (('animals', 'vehicles'), ClassTree(n_classes=4, n_nodes=9))
-        """
-        groups, tree, leaves = groups_from_nested(nested)
-        return _assemble(groups, leaves if classes is None else classes, tree)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the partition as a dict ready for JSON.
-
-        Returns
-        -------
-        nested : dict
-            ``{cluster name: [classes]}``. A cluster with classes that have another primary
-            cluster is written ``{"primary": [classes], "also": [classes]}``. With a tree there is
-            one more entry, ``"tree": {"leaves": [classes], "parents": [...], "heights": [...]}``
-            (``"tree_"`` where a cluster is named so).
-            :meth:`from_dict` reads it back; without a tree it needs ``classes`` where those are
-            not in sorted order.
-
-        Examples
-        --------
-        >>> from hierlearn.partition import LabelPartition
-        >>> LabelPartition(["a", "b", "c"], [0, 0, 1]).to_dict()
-        {'cluster_0': ['a', 'b'], 'cluster_1': ['c']}
-        """
-        nested: dict[str, Any] = {}
-        for cluster, name in enumerate(self.cluster_names):
-            primary = self.classes[self.primary_members(cluster)].tolist()
-            also = np.setdiff1d(self.members(cluster), self.primary_members(cluster))
-            nested[name] = (
-                {"primary": primary, "also": self.classes[also].tolist()} if also.size else primary
-            )
-        if self.tree is not None:
-            heights = self.tree.heights
-            key = "tree"
-            while key in nested:  # a cluster may have that name
-                key += "_"
-            nested[key] = {
-                "leaves": self.classes.tolist(),
-                "parents": self.tree.parents.tolist(),
-                "heights": None if heights is None else heights.tolist(),
-            }
-        return nested
-
-    @classmethod
-    def from_table(
-        cls,
-        rows: Iterable[Mapping[str, Any]],
-        classes: ArrayLike | None = None,
-        tree: ClassTree | None = None,
-    ) -> LabelPartition:
-        """Make a partition from a table, a row for each class in each cluster.
-
-        Parameters
-        ----------
-        rows : iterable of mappings, or pandas DataFrame
-            Columns "class", "cluster" and, optionally, "primary" (bool). Without "primary" the
-            first row of a class is its primary cluster. Clusters are numbered in the order of
-            their first rows.
-        classes : array-like of shape (n_classes,) or None, default=None
-            All classes, in the order to keep. None takes those of the table, sorted.
-        tree : ClassTree or None, default=None
-            A tree over the classes, which a table cannot hold.
-
-        Returns
-        -------
-        partition : LabelPartition
-
-        Raises
-        ------
-        PartitionError
-            If a column is missing, or a class has no or several primary clusters.
-
-        Examples
-        --------
-        >>> from hierlearn.partition import LabelPartition
-        >>> rows = [{"class": "a", "cluster": "x"}, {"class": "b", "cluster": "y"}]
-        >>> LabelPartition.from_table(rows).to_dict()
-        {'x': ['a'], 'y': ['b']}
-        """
-        return _assemble(groups_from_rows(rows), classes, tree)
-
-    def to_table(self) -> list[dict[str, Any]]:
-        """Return the partition as rows, cluster after cluster.
-
-        Returns
-        -------
-        rows : list of dict
-            Keys "class", "cluster" (its name, or its number where it has none) and "primary".
-
-        Examples
-        --------
-        >>> from hierlearn.partition import LabelPartition
-        >>> for row in LabelPartition(["a", "b"], [0, 0]).to_table():
-        ...     print(row)
-        {'class': 'a', 'cluster': 0, 'primary': True}
-        {'class': 'b', 'cluster': 0, 'primary': True}
-        """
-        clusters: Sequence[Any] = self.names or range(self.n_clusters)
-        return [
-            {
-                "class": label,
-                "cluster": clusters[cluster],
-                "primary": bool(self.labels[code] == cluster),
-            }
-            for cluster in range(self.n_clusters)
-            for code, label in zip(
-                self.members(cluster),
-                self.classes[self.members(cluster)].tolist(),
-                strict=True,
-            )
-        ]
-
     # -- Python's own -----------------------------------------------------------------------
 
     @cached_property
@@ -483,12 +305,3 @@ class LabelPartition:
         # Through the constructor: unpickled arrays would be writeable otherwise.
         parts = (self.classes, self.labels, self.membership, self.tree, self.names)
         return LabelPartition, parts
-
-
-def _assemble(
-    groups: Sequence[Group], classes: ArrayLike | None, tree: ClassTree | None = None
-) -> LabelPartition:
-    ordered = None if classes is None else check_classes(classes)
-    labels, membership, ordered = locate_groups(groups, ordered)
-    names = [group.name for group in groups if group.name is not None]
-    return LabelPartition(ordered, labels, membership, tree, tuple(names) or None)

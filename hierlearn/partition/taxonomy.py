@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,10 +12,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from hierlearn._validation import fit_context
+from hierlearn._validation import HasMethods, fit_context
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition._common import renumber_clusters, require_y, store_partition
-from hierlearn.partition._groups import class_array, is_extended, is_stored_tree, shorten
+from hierlearn.partition._groups import (
+    class_array,
+    is_extended,
+    is_stored_tree,
+    object_array,
+    shorten,
+)
+from hierlearn.partition.class_tree import ClassTree
+from hierlearn.partition.formats import outline_of_tree, parts_of
 from hierlearn.partition.label_partition import LabelPartition
 
 __all__ = ["TaxonomyPartitioner", "partition_from_groups"]
@@ -25,12 +34,15 @@ def partition_from_groups(groups: Any, classes: ArrayLike | None = None) -> Labe
 
     Parameters
     ----------
-    groups : mapping, array-like, LabelPartition or None
+    groups : mapping, array-like, LabelPartition, ClassTree, networkx.DiGraph, str or None
         - mapping from class to group: ``{"cat": "animals", "car": "vehicles"}``;
         - mapping from group to classes: ``{"animals": ["cat"], "vehicles": ["car"]}``, also
           nested deeper, which gives a tree, or as ``LabelPartition.to_dict`` writes it;
         - array-like of shape (n_classes,): the group of each class, in the order of ``classes``;
-        - LabelPartition;
+        - array-like of shape (n_rows, n_levels): paths, see :meth:`LabelPartition.from_paths`;
+        - networkx.DiGraph: edges from groups to classes, see :meth:`LabelPartition.from_networkx`;
+        - str: a tree in Newick text, see :meth:`LabelPartition.from_newick`;
+        - LabelPartition, or ClassTree over ``classes``;
         - None: all classes in one cluster.
     classes : array-like of shape (n_classes,) or None, default=None
         The classes. Others that the groups name are left out. None takes those that the groups
@@ -57,15 +69,48 @@ def partition_from_groups(groups: Any, classes: ArrayLike | None = None) -> Labe
     if groups is None:
         labels = _classes_or(classes, None)
         return LabelPartition(labels, np.zeros(labels.size, dtype=np.int64))
+    groups = _read(groups, classes)
     if isinstance(groups, LabelPartition):
         classes = groups.classes if classes is None else classes
-        groups = groups.to_dict()
+        same = set(np.asarray(classes).tolist()) == set(groups.classes.tolist())
+        if same:
+            return renumber_clusters(groups.aligned_to(classes))
+        groups = groups.to_dict(nested=groups.tree is not None and groups.tree.heights is None)
     if isinstance(groups, Mapping):
         by_class = not any(_is_group(value) for value in groups.values())
         partition = _from_classes(groups, classes) if by_class else _from_nested(groups, classes)
     else:
         partition = _from_array(groups, classes)
     return renumber_clusters(partition)
+
+
+def _read(groups: Any, classes: ArrayLike | None) -> Any:
+    """Read the forms of other programs; the others are left as they are."""
+    if isinstance(groups, ClassTree):
+        known = np.arange(groups.n_classes) if classes is None else classes
+        return LabelPartition(**parts_of(outline_of_tree(groups, known), known))
+    if hasattr(groups, "is_directed"):
+        return LabelPartition.from_networkx(groups)
+    if isinstance(groups, str):
+        return _in_terms_of(classes, LabelPartition.from_newick(groups))
+    if not isinstance(groups, Mapping | LabelPartition) and _has_rows(groups):
+        return _in_terms_of(classes, LabelPartition.from_paths(groups))
+    return groups
+
+
+def _has_rows(groups: Any) -> bool:
+    """Whether an array-like is 2-D; lists may be ragged."""
+    if hasattr(groups, "ndim"):
+        return bool(groups.ndim == 2)
+    return isinstance(groups, list | tuple) and bool(groups) and _is_group(groups[0])
+
+
+def _in_terms_of(classes: ArrayLike | None, partition: LabelPartition) -> LabelPartition:
+    """Give the classes of a text their own type: 7 where the text has "7"."""
+    known = [] if classes is None else np.asarray(classes).tolist()
+    of_text = {str(label): label for label in known if not isinstance(label, str)}
+    labels = [of_text.get(label, label) for label in partition.classes.tolist()]
+    return replace(partition, classes=object_array(labels)) if of_text else partition
 
 
 def _is_group(value: Any) -> bool:
@@ -147,13 +192,16 @@ class TaxonomyPartitioner(BaseEstimator):
 
     Parameters
     ----------
-    groups : mapping, array-like, LabelPartition or None, default=None
+    groups : mapping, array-like, LabelPartition, ClassTree, networkx.DiGraph, str or None
         - mapping from class to group: ``{"cat": "animals", "car": "vehicles"}``;
         - mapping from group to classes: ``{"animals": ["cat"], "vehicles": ["car"]}``, also
           nested deeper, which gives a tree;
         - array-like of shape (n_classes,): the group of each class, in the order of ``classes_``;
-        - LabelPartition;
-        - None: all classes in one cluster.
+        - array-like of shape (n_rows, n_levels): paths, see :meth:`LabelPartition.from_paths`;
+        - networkx.DiGraph: edges from groups to classes, see :meth:`LabelPartition.from_networkx`;
+        - str: a tree in Newick text, see :meth:`LabelPartition.from_newick`;
+        - LabelPartition, or ClassTree over ``classes_``;
+        - None, the default: all classes in one cluster.
 
     Attributes
     ----------
@@ -184,7 +232,10 @@ class TaxonomyPartitioner(BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "groups": [Mapping, LabelPartition, "array-like", None],
+        "groups": [
+            *(Mapping, LabelPartition, ClassTree, HasMethods(["is_directed"]), str, "array-like"),
+            None,
+        ],
     }
 
     partition_input = "taxonomy"
