@@ -29,6 +29,7 @@ __all__ = [
     "Outline",
     "canonical_order",
     "check_no_overlap",
+    "cluster_nodes",
     "outline_of",
     "outline_of_tree",
     "parts_of",
@@ -167,7 +168,7 @@ def outline_of(partition: Interchange) -> Outline:
         tree = ClassTree.from_paths([(cluster_names[code],) for code in partition.labels.tolist()])
     outline = outline_of_tree(tree, partition.classes)
     outline.keeps_tree = partition.tree is not None
-    nodes = _cluster_nodes(tree, partition.labels, cluster_names)
+    nodes = cluster_nodes(tree, partition.labels, cluster_names)
     outline.clusters = {
         node: Cluster(number, name)
         for number, (node, name) in enumerate(zip(nodes, cluster_names, strict=True))
@@ -179,7 +180,7 @@ def outline_of(partition: Interchange) -> Outline:
     return outline
 
 
-def _cluster_nodes(
+def cluster_nodes(
     tree: ClassTree, labels: NDArray[np.int64], cluster_names: Sequence[str]
 ) -> list[int]:
     """Find the node below which there are the classes of each cluster and no others."""
