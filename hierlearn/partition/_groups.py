@@ -117,17 +117,22 @@ def locate_groups(
 
 
 def groups_from_nested(
-    nested: Mapping[str, Any],
+    nested: Mapping[str, Any], order: Sequence[Any] | None = None
 ) -> tuple[list[Group], ClassTree | None, list[Any] | None]:
     """Read a nested dict of groups, or the dict that ``LabelPartition.to_dict`` wrote.
+
+    Parameters
+    ----------
+    nested : mapping
+    order : sequence of class labels or None
+        Order of the leaves of a tree that deeper levels draw; None sorts them.
 
     Returns
     -------
     groups : list of Group
         One for each key of the first level.
     tree : ClassTree or None
-        The stored tree, or the one that deeper levels draw. Leaves are in the order of the
-        classes.
+        The stored tree, its leaves in the stored order, or the one that deeper levels draw.
     classes : list or None
         Order of the classes, where the dict stores it.
     """
@@ -147,7 +152,9 @@ def groups_from_nested(
             paths.setdefault(label, path)
     tree = None
     if any(len(path) > 1 for path in paths.values()):
-        tree = ClassTree.from_paths([paths[label] for label in class_array(paths).tolist()])
+        labels = class_array(paths).tolist() if order is None else order
+        if set(labels) == set(paths):  # else locate_groups says what is wrong
+            tree = ClassTree.from_paths([paths[label] for label in labels])
     return groups, tree, None
 
 

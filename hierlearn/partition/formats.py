@@ -264,14 +264,12 @@ def parts_of(outline: Outline, classes: ArrayLike | None, level: int = 1) -> dic
     labels = np.empty(ordered.size, dtype=np.int64)
     for leaf, code in codes.items():
         labels[code] = _cluster_above(outline, located, leaf)
-    shared = [
-        (codes[leaf], _cluster_above(outline, located, node)) for node, leaf in outline.shared
-    ]
-    for code, cluster in shared:
-        if labels[code] == cluster:
+    shared = [(codes[leaf], located[node]) for node, leaf in outline.shared]
+    for (code, cluster), (_, leaf) in zip(shared, outline.shared, strict=True):
+        if cluster in (-1, labels[code]):
             raise PartitionError(
-                "classes may have several parents in different clusters only: remove the others. "
-                f"Got {ordered[code]!r} with several in one cluster instead."
+                "classes must have their parents in different clusters: remove the others. "
+                f"Got {outline.labels[leaf]!r} with two in one, or one in none, instead."
             )
     rows, columns = np.array([*enumerate(labels), *shared], dtype=np.int64).T
     shape = (ordered.size, len(nodes))

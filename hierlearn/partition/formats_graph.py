@@ -116,6 +116,12 @@ def _edges(graph: Any, attributes: dict[Any, Any]) -> tuple[dict[Any, Any], list
             )
         else:
             further.append((parent, child))
+    homeless = sorted({parent for parent, _ in further} - set(primary.values()), key=str)
+    if homeless:
+        raise PartitionError(
+            "graph must have a class for every group whose primary parent it is: mark an edge of "
+            f"each with primary=True. Got none for {shorten(homeless)} instead."
+        )
     return primary, further
 
 

@@ -44,6 +44,8 @@ class Interchange:
 
         def members(self, cluster: int) -> NDArray[np.int64]: ...  # noqa: D102
 
+        def aligned_to(self, classes: ArrayLike) -> Self: ...  # noqa: D102
+
         def primary_members(self, cluster: int) -> NDArray[np.int64]: ...  # noqa: D102
 
     # -- groups and tables ------------------------------------------------------------------
@@ -105,8 +107,11 @@ class Interchange:
         >>> partition.cluster_names, partition.tree
         (('animals', 'vehicles'), ClassTree(n_classes=4, n_nodes=9))
         """
-        groups, tree, leaves = groups_from_nested(nested)
-        return cls._assembled(groups, leaves if classes is None else classes, tree)
+        order = None if classes is None else check_classes(classes).tolist()
+        groups, tree, leaves = groups_from_nested(nested, order)
+        if leaves is None or classes is None:
+            return cls._assembled(groups, leaves if classes is None else classes, tree)
+        return cls._assembled(groups, leaves, tree).aligned_to(classes)
 
     def to_dict(self, *, nested: bool = False) -> dict[str, Any]:
         """Return the partition as a dict ready for JSON.
