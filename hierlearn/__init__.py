@@ -16,9 +16,9 @@ those confusions off held-out data, groups the classes by them, and builds on th
 
 The listing of the package follows the flow: :mod:`hierlearn.confusion`,
 :mod:`hierlearn.partition`, :mod:`hierlearn.networks`, :mod:`hierlearn.hierarchy`; beside
-them :mod:`hierlearn.metrics` (how well labels are ranked), :mod:`hierlearn.cost` (what a
-decomposition costs), :mod:`hierlearn.controls` (what it must beat), :mod:`hierlearn.datasets` and
-:mod:`hierlearn.display`.
+them :mod:`hierlearn.embedding` (vectors for labels), :mod:`hierlearn.metrics` (how well labels
+are ranked), :mod:`hierlearn.cost` (what a decomposition costs), :mod:`hierlearn.controls` (what
+it must beat), :mod:`hierlearn.datasets` and :mod:`hierlearn.display`.
 
 Names are imported on first use, so ``import hierlearn`` itself loads neither torch nor
 scikit-learn.
@@ -43,6 +43,7 @@ _SUBMODULES = (
     "cost",
     "datasets",
     "display",
+    "embedding",
     "exceptions",
     "hierarchy",
     "memory",
@@ -62,6 +63,8 @@ _HOMES = {
     "ConfusionLinkagePartitioner": "partition",
     "ConfusionSpectralPartitioner": "partition",
     "HierarchicalDecompositionClassifier": "hierarchy",
+    "LabelEmbedder": "embedding",
+    "LabelEmbeddingClassifier": "networks",
     "LabelPartition": "partition",
     "NetworkSelector": "hierarchy",
     "OnTrunk": "hierarchy",
@@ -88,6 +91,8 @@ __all__ = [
     "ConfusionLinkagePartitioner",
     "ConfusionSpectralPartitioner",
     "HierarchicalDecompositionClassifier",
+    "LabelEmbedder",
+    "LabelEmbeddingClassifier",
     "LabelPartition",
     "NetworkSelector",
     "OnTrunk",
@@ -109,6 +114,7 @@ __all__ = [
     "cost",
     "datasets",
     "display",
+    "embedding",
     "exceptions",
     "held_out_scores",
     "hierarchy",
@@ -126,6 +132,7 @@ if TYPE_CHECKING:
         cost,
         datasets,
         display,
+        embedding,
         exceptions,
         hierarchy,
         memory,
@@ -135,6 +142,7 @@ if TYPE_CHECKING:
         specialists,
     )
     from hierlearn.confusion import class_scores, confusion_from_scores, held_out_scores
+    from hierlearn.embedding import LabelEmbedder
     from hierlearn.hierarchy import (
         HierarchicalDecompositionClassifier,
         NetworkSelector,
@@ -144,6 +152,7 @@ if TYPE_CHECKING:
     from hierlearn.networks import (
         AdaptiveSoftmaxClassifier,
         BackboneFeatures,
+        LabelEmbeddingClassifier,
         PartitionSoftmaxClassifier,
         SampledSoftmaxClassifier,
         TorchClassifier,

@@ -100,6 +100,8 @@ def test_estimators_are_found():
         "ConfusionLinkagePartitioner",
         "ConfusionSpectralPartitioner",
         "HierarchicalDecompositionClassifier",
+        "LabelEmbedder",
+        "LabelEmbeddingClassifier",
         "NetworkSelector",
         "OnTrunk",
         "PartitionSoftmaxClassifier",

@@ -28,9 +28,12 @@ ROOMS = {
     "_rows": set(),
     "_input": {"exceptions", "_validation", "_rows"},
     "confusion": {"exceptions", "_validation", "_rows", "_input"},
+    "embedding": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "_rows", "_input", "confusion"},
     "metrics": {"exceptions", "_validation", "confusion", "partition"},
-    "networks": {"exceptions", "_validation", "_rows", "_input", "confusion", "partition"},
+    "networks": {
+        *("exceptions", "_validation", "_rows", "_input", "confusion", "embedding", "partition")
+    },
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
     "hierarchy": {

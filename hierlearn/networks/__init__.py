@@ -14,6 +14,7 @@ from .cnn_classifier import TorchCNNClassifier
 from .convolutional import cnn
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
+from .label_embedding import LabelEmbeddingClassifier
 from .mlp import TorchMLPClassifier, mlp
 from .partition_softmax import PartitionSoftmaxClassifier
 from .sampled_softmax import SampledSoftmaxClassifier
@@ -28,6 +29,7 @@ __all__ = [
     "BackboneFeatures",
     "BranchClassifier",
     "HeadPlan",
+    "LabelEmbeddingClassifier",
     "PartitionSoftmaxClassifier",
     "SampledSoftmaxClassifier",
     "SpecialistHeads",
