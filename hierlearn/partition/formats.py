@@ -259,7 +259,7 @@ def parts_of(outline: Outline, classes: ArrayLike | None, level: int = 1) -> dic
     tree, number_of = _numbered(outline, codes)
     if not outline.clusters:
         outline.clusters = _clusters_at(outline, tree, number_of, level)
-    nodes = _ordered_clusters(outline, codes)
+    nodes = _ordered_clusters(outline)
     located = _nearest_clusters(outline, {node: index for index, node in enumerate(nodes)})
     labels = np.empty(ordered.size, dtype=np.int64)
     for leaf, code in codes.items():
@@ -362,8 +362,8 @@ def _clusters_at(
     return found
 
 
-def _ordered_clusters(outline: Outline, codes: dict[int, int]) -> list[int]:
-    """List the nodes of the clusters by number, or by first class where one has none."""
+def _ordered_clusters(outline: Outline) -> list[int]:
+    """List the nodes of the clusters by number, or as they were read where one has none."""
     numbers = [cluster.number for cluster in outline.clusters.values()]
     if None not in numbers:
         if sorted(numbers) != list(range(len(numbers))):  # type: ignore[type-var]
@@ -372,8 +372,7 @@ def _ordered_clusters(outline: Outline, codes: dict[int, int]) -> list[int]:
                 f"{shorten(numbers)} instead."
             )
         return sorted(outline.clusters, key=lambda node: outline.clusters[node].number or 0)
-    first = outline.first_leaves(codes)
-    return sorted(outline.clusters, key=lambda node: first[node])
+    return sorted(outline.clusters)
 
 
 def _nearest_clusters(outline: Outline, index_of: dict[int, int]) -> list[int]:

@@ -270,7 +270,7 @@ class Interchange:
         -------
         partition : LabelPartition
             With a tree where there are more levels than clusters and classes. Clusters are
-            numbered by their first classes.
+            numbered in the order of their first rows.
 
         Raises
         ------
@@ -283,7 +283,7 @@ class Interchange:
         >>> from hierlearn.partition import LabelPartition
         >>> paths = [["animals", "cats", "lion"], ["animals", "dog", ""], ["cars", "bus", ""]]
         >>> LabelPartition.from_paths(paths).to_dict(nested=True)
-        {'cars': ['bus'], 'animals': {'': ['dog'], 'cats': ['lion']}}
+        {'animals': {'': ['dog'], 'cats': ['lion']}, 'cars': ['bus']}
         """
         return cls(**parts_of(outline_of_table(paths), classes, level))
 
@@ -353,8 +353,8 @@ class Interchange:
         Returns
         -------
         partition : LabelPartition
-            Branch lengths give the heights; the deepest leaves are at 0. Clusters are numbered by
-            their first classes, unless comments number them.
+            Branch lengths give the heights; the deepest leaves are at 0. Clusters are numbered in
+            the order of the text, unless comments number them.
 
         Raises
         ------
@@ -433,8 +433,8 @@ class Interchange:
         Returns
         -------
         partition : LabelPartition
-            With heights where the nodes have the attribute "height". Clusters are numbered by
-            their first classes, unless the graph numbers them.
+            With heights where the nodes have the attribute "height". Clusters are numbered in the
+            order of the graph's nodes, unless the attributes number them.
 
         Raises
         ------
@@ -448,7 +448,7 @@ class Interchange:
         >>> from hierlearn.partition import LabelPartition
         >>> graph = nx.DiGraph([("animals", "cat"), ("animals", "dog"), ("vehicles", "bus")])
         >>> LabelPartition.from_networkx(graph).to_dict()
-        {'vehicles': ['bus'], 'animals': ['cat', 'dog']}
+        {'animals': ['cat', 'dog'], 'vehicles': ['bus']}
         """
         return cls(**parts_of(outline_of_graph(graph), classes, level))
 
