@@ -26,9 +26,9 @@ from .._validation import (
     fit_context,
 )
 from ..confusion import multilabel_holdout, stratified_holdout
-from ._data import BatchDataset, auto_batch_size
+from ._data import BatchDataset, auto_batch_size, is_plain
 from ._forward import forward
-from ._outputs import LogitsMixin
+from ._outputs import Finish, LogitsMixin
 from ._runtime import autocast_dtype, isolated, resolve_device
 from ._skorch import TrainingPlan, train_network
 from ._target import (
@@ -372,19 +372,12 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
 
     # -- predicting ----------------------------------------------------------------------------
 
-    def _check_X(self, X: Any) -> Any:
-        check_is_fitted(self, "module_")
-        check_ndim(X, type(self).__name__, self._takes_nd())
-        if not isinstance(X, RowView):
-            X = validate_data(
-                self,
-                X,
-                accept_sparse="csr",
-                allow_nd=self._takes_nd(),
-                ensure_all_finite=False,
-                reset=False,
-            )
-        check_finite(X)
+    def _check_X(self, X: Any, finite: bool = True) -> Any:
+        """Return validated X; without ``finite`` the caller looks for NaN and infinity."""
+        if not self._takes_as_is(X):
+            X = self._validated(X)
+        if finite:
+            check_finite(X)
         if tuple(X.shape[1:]) != self._input_shape:
             raise ValueError(
                 f"X must have rows of shape {self._input_shape}, as in fit. Got rows of shape "
@@ -392,9 +385,39 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             )
         return X
 
+    def _takes_as_is(self, X: Any, row_shape: tuple[int, ...] | None = None) -> bool:
+        """Tell whether validation, which takes as long as many forwards of a row, does nothing."""
+        fitted = vars(self)
+        if "module_" not in fitted or "feature_names_in_" in fitted:
+            return False
+        return is_plain(X, self._input_shape if row_shape is None else row_shape)
+
+    def _validated(self, X: Any) -> Any:
+        check_is_fitted(self, "module_")
+        check_ndim(X, type(self).__name__, self._takes_nd())
+        if isinstance(X, RowView):
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return X
+        return validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            allow_nd=self._takes_nd(),
+            ensure_all_finite=False,
+            reset=False,
+        )
+
     def _logits(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated X, shape (n_samples, n_outputs)."""
         return forward(self.module_, X, self.device, self.n_jobs)
+
+    def _answer(self, X: Any, finish: Finish) -> np.ndarray:
+        if type(self)._logits is not BaseTorchClassifier._logits:
+            return super()._answer(X, finish)
+        # Arrays are checked and finished batch by batch, while a batch is in the cache.
+        X = self._check_X(X, finite=not isinstance(X, np.ndarray))
+        check = isinstance(X, np.ndarray)
+        return forward(self.module_, X, self.device, self.n_jobs, finish=finish, check=check)
 
     # -- the rest of the contract --------------------------------------------------------------
 

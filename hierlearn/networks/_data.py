@@ -8,24 +8,50 @@ import numpy as np
 import torch
 from scipy import sparse
 
-# Elements of one dense prediction batch; bounds memory when a wide sparse X is densified.
-_BATCH_ELEMENTS = 2**24
-_MAX_BATCH_ROWS = 8192
+# Elements of one dense prediction batch; bounds memory when a wide sparse X is densified. A batch
+# that stays in a CPU's cache is read once; a GPU is kept busy by large ones.
+_BATCH_ELEMENTS = {"cpu": 2**22, "cuda": 2**24}
+_MAX_BATCH_ROWS = {"cpu": 1024, "cuda": 8192}
 # The maps of a convolutional network are many times as large as the image.
-_IMAGE_BATCH_ELEMENTS = 2**21
+_IMAGE_BATCH_ELEMENTS = {"cpu": 2**18, "cuda": 2**21}
+# What scikit-learn would pass on as it is, if its shape is right.
+_PLAIN_TYPES = "fdbBhHiIlLqQ"
+_FLOATS = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
-def as_tensor(rows: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """Return a batch of rows, dense or scipy-sparse, as a tensor that owns its memory."""
+def is_plain(X: Any, row_shape: tuple[int, ...]) -> bool:
+    """Tell whether X is an array of such rows that scikit-learn's checks would leave as it is.
+
+    All but NaN and infinity, that is, which this does not look for.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.shape[1:] == row_shape
+        and X.size > 0
+        and X.dtype.char in _PLAIN_TYPES
+        and X.dtype.isnative
+    )
+
+
+def as_tensor(rows: Any, dtype: torch.dtype | None = None, *, shared: bool = False) -> torch.Tensor:
+    """Return a batch of rows, dense or scipy-sparse, as a tensor.
+
+    It owns its memory, for a network may work in place, and must not do so on a view of the
+    caller's array. Where it is known to do no such thing, ``shared`` spares the copy.
+    """
     if sparse.issparse(rows):
         rows = rows.toarray()
-    rows = np.ascontiguousarray(rows)
+    rows = np.asarray(rows)
     if not rows.dtype.isnative or rows.dtype == np.longdouble:
         rows = rows.astype(np.float64)  # torch knows neither
-    # A network may work in place, and must not do so on a view of the caller's array.
-    owned = rows.base is None and rows.flags.writeable
+    wanted = _FLOATS.get(dtype) if dtype is not None and rows.dtype.kind in "fiub" else None
+    if wanted is not None and rows.dtype != wanted:
+        with np.errstate(over="ignore"):  # as torch casts
+            rows = rows.astype(wanted, order="C")
+    rows = np.ascontiguousarray(rows)
+    owned = rows.flags.writeable and (shared or rows.base is None)
     tensor = torch.from_numpy(rows if owned else rows.copy())
-    return tensor if dtype is None else tensor.to(dtype)
+    return tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
 
 
 def take_rows(X: Any, rows: Any) -> Any:
@@ -88,9 +114,17 @@ def auto_batch_size(n_samples: int) -> int:
     return int(np.clip(2 ** int(np.log2(max(n_samples / 100, 1))), 64, 256))
 
 
-def prediction_slices(shape: tuple[int, ...]) -> list[slice]:
-    """Cut ``shape[0]`` rows into slices small enough to be densified and propagated."""
+def prediction_slices(shape: tuple[int, ...], device: str = "cpu") -> list[slice]:
+    """Cut ``shape[0]`` rows into slices small enough to be densified and propagated.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of X.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where they are propagated.
+    """
     per_row = max(int(np.prod(shape[1:])), 1)
-    elements = _IMAGE_BATCH_ELEMENTS if len(shape) > 2 else _BATCH_ELEMENTS
-    step = int(np.clip(elements // per_row, 1, _MAX_BATCH_ROWS))
+    elements = (_IMAGE_BATCH_ELEMENTS if len(shape) > 2 else _BATCH_ELEMENTS)[device]
+    step = int(np.clip(elements // per_row, 1, _MAX_BATCH_ROWS[device]))
     return [slice(start, start + step) for start in range(0, shape[0], step)]

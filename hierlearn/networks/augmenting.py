@@ -15,6 +15,7 @@ from torch import nn
 
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
+from ._forward import in_batches
 from ._runtime import isolated, resolve_device, threads
 from ._skorch import train_network
 from ._target import drop_zero_weights
@@ -239,7 +240,7 @@ def tapped_features(base: OpenBase, rows: Any) -> dict[str, Any]:
     at_input = tapped.points.at_input
     parts: dict[str, list[np.ndarray]] = {"attach": [], "own": []}
     with torch.inference_mode(), threads(base.classifier.n_jobs):
-        for part in prediction_slices(rows.shape):
+        for part in prediction_slices(rows.shape, device.type):
             seen = tapped(as_tensor(rows[part], dtype).to(device))
             parts["own"].append(seen.own.cpu().numpy())
             if not at_input:
@@ -421,15 +422,8 @@ def base_posteriors(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.
 
 
 def _batched(network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any) -> np.ndarray:
-    device = resolve_device(base.classifier.device, fitted=True)
-    network = network.to(device).eval()
-    dtype = base.tapped.classifier.weight.dtype
-    with torch.inference_mode(), threads(base.classifier.n_jobs):
-        parts = [
-            compute(as_tensor(rows[part], dtype).to(device)).cpu().numpy()
-            for part in prediction_slices(rows.shape)
-        ]
-    return np.concatenate(parts)
+    classifier, module = base.classifier, base.tapped.module
+    return in_batches(network, compute, rows, classifier.device, classifier.n_jobs, entry=module)
 
 
 def visit_frequencies(

@@ -269,7 +269,11 @@ class TorchCNNClassifier(BaseTorchClassifier):
         check_consistent_length(images, y)
         return images, y
 
-    def _check_X(self, X: Any) -> Any:
+    def _check_X(self, X: Any, finite: bool = True) -> Any:
+        if self._takes_as_is(X) or self._takes_as_is(X, (vars(self).get("n_features_in_", 0),)):
+            if finite:
+                check_finite(X)
+            return X.reshape(len(X), *self._input_shape)
         check_is_fitted(self, "module_")
         return self._images(X, self._input_shape, reset=False)
 

@@ -262,12 +262,12 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         check_consistent_length(images, y)
         return images, y
 
-    def _check_X(self, X: Any) -> Any:
+    def _check_X(self, X: Any, finite: bool = True) -> Any:
         check_is_fitted(self, "module_")
         images = self._lazy_rows(X)
         if images is None:
             check_channels(getattr(X, "shape", ())[1:], self._input_shape)
-            return super()._check_X(X)
+            return super()._check_X(X, finite)
         validate_data(self, images, skip_check_array=True, reset=False)
         if images.shape[1:] != self._input_shape:
             raise ValueError(

@@ -278,7 +278,7 @@ def test_clone_forgets_the_fit(fitted):
 
 def test_prediction_in_parts_is_prediction_at_once(fitted, images, monkeypatch):
     expected = fitted.predict_proba(images)
-    monkeypatch.setattr("hierlearn.networks._data._IMAGE_BATCH_ELEMENTS", 64 * 7)
+    monkeypatch.setattr("hierlearn.networks._data._IMAGE_BATCH_ELEMENTS", {"cpu": 64 * 7})
     np.testing.assert_allclose(fitted.predict_proba(images), expected, rtol=1e-5, atol=1e-7)
 
 

@@ -77,7 +77,7 @@ def test_slices_cover_every_row_once(shape):
 
 
 def test_slices_of_wide_rows_are_thin():
-    slices = prediction_slices((10, 2**23))
+    slices = prediction_slices((10, 2**21))
     assert [part.stop - part.start for part in slices] == [2] * 5
 
 
@@ -85,7 +85,7 @@ def test_slices_of_wide_rows_are_thin():
 def test_forward_in_slices_equals_one_pass(monkeypatch, wrap):
     module = torch.nn.Linear(3, 2)
     whole = forward(module, wrap(X))
-    monkeypatch.setattr(data, "_MAX_BATCH_ROWS", 3)
+    monkeypatch.setattr(data, "_MAX_BATCH_ROWS", dict.fromkeys(("cpu", "cuda"), 3))
     assert len(prediction_slices(X.shape)) == 2
     np.testing.assert_allclose(forward(module, wrap(X)), whole, rtol=1e-6)
 
@@ -93,3 +93,19 @@ def test_forward_in_slices_equals_one_pass(monkeypatch, wrap):
 def test_forward_is_evaluation_without_gradients():
     module = torch.nn.Sequential(torch.nn.Dropout(0.9), torch.nn.Identity()).train()
     assert_array_equal(forward(module, X), X.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1"])
+def test_networks_that_only_read_are_given_views(dtype):
+    rows = X.astype(dtype)
+    tensor = as_tensor(rows[1:3], torch.from_numpy(rows).dtype, shared=True)
+    assert tensor.data_ptr() == rows[1:3].ctypes.data
+    assert_array_equal(as_tensor(rows[1:3], torch.float32, shared=True).numpy(), rows[1:3])
+
+
+def test_what_scikit_learn_would_pass_on_as_it_is():
+    assert data.is_plain(X, (3,))
+    assert data.is_plain(X.astype("f4")[:1], (3,))
+    others = [X[:0], X[:, :2], X[0], X.tolist(), sparse.csr_array(X)]
+    others += [X.astype(dtype) for dtype in (">f8", np.longdouble, "f2", object, bool)]
+    assert not any(data.is_plain(other, (3,)) for other in others)
