@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .._rows import select_rows
 from .._validation import draw_seeds
 from ..confusion import SPARSE_ABOVE, confusion_from_scores, held_out_scores
 from ..confusion.plans import plan_splits
@@ -133,9 +134,9 @@ def _confusion_of_many(
     """Look at the best scores only: all of them would fill memory, and have no zeros."""
     train, test = split
     network = PartitionSoftmaxClassifier(**_settings(estimator, seed))
-    network.fit(X[train], codes[train], weight[train])
+    network.fit(select_rows(X, train), codes[train], weight[train])
     k = min(_N_SCORES, len(network.classes_))
-    labels, scores = network.predict_top_k(X[test], k)
+    labels, scores = network.predict_top_k(select_rows(X, test), k)
     starts = np.arange(len(labels) + 1) * k
     shape = (len(labels), len(estimator.classes_))
     found = sparse.csr_array((scores.ravel(), labels.ravel(), starts), shape=shape)

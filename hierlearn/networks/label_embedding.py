@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from .._rows import select_rows
 from .._validation import Interval, StrOptions, check_weights, draw_seeds
 from ..embedding import (
     PMI_VARIANTS,
@@ -27,6 +28,7 @@ from ..embedding.search import check_n_labels
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset
 from ._forward import forward
+from ._outputs import Finish
 from ._runtime import isolated
 from ._skorch import TrainingPlan, train_network
 from .cosine_proximity import CosineProximityLoss, CosineScores, towards
@@ -320,8 +322,10 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         n_rows = max(1, _MAX_ELEMENTS // len(self.classes_) // len(splits))
         for (train, test), own in zip(splits, draw_seeds(seed, len(splits)), strict=True):
             looked_at = test[np.unique(np.linspace(0, len(test) - 1, n_rows).astype(int))]
-            network = self._network_of(X[train], target[train], weight[train], int(own))
-            cosines.append(forward(network, X[looked_at], self.device, self.n_jobs))
+            seen = select_rows(X, train), target[train], weight[train]
+            network = self._network_of(*seen, int(own))
+            unseen = select_rows(X, looked_at)
+            cosines.append(forward(network, unseen, self.device, self.n_jobs))
             rows.append(looked_at)
         chosen = np.concatenate(rows)
         return _HeldOut(np.concatenate(cosines), target[chosen], given[chosen])
@@ -410,9 +414,9 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             A csr_array for labels found by approximate search.
         """
-        X = self._check_X(X)
         if self.search == "exact":
-            return self._by_rows(X, self._answers)
+            return super().predict(X)
+        X = self._check_X(X)
         if not self.multilabel_:
             return self.classes_[self._nearest(X, 1)[0][:, 0]]
         codes, cosines = self._nearest(X, min(_N_CANDIDATES, int(self._seen.sum())))
@@ -422,14 +426,11 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         ones = np.ones(len(rows), dtype=np.int64), (rows, codes[rows, places])
         return sparse.csr_array(sparse.coo_array(ones, shape=(len(codes), len(self.classes_))))
 
-    def _answers(self, X: Any) -> np.ndarray:
-        """Return classes, or the indicator, of a few validated rows."""
-        logits = super()._logits(X)
-        if self.multilabel_:
-            return (logits > 0).astype(np.int64)
-        decision = self._decide(logits)
-        codes = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
-        return self.classes_[codes]
+    def _answer(self, X: Any, finish: Finish) -> np.ndarray:
+        def answer(part: Any) -> np.ndarray:
+            return forward(self.module_, part, self.device, self.n_jobs, finish=finish)
+
+        return self._by_rows(self._check_X(X), answer)
 
     def _logits(self, X: Any) -> np.ndarray:
         return self._by_rows(X, super()._logits)
@@ -437,6 +438,8 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
     def _by_rows(self, X: Any, answer: Callable[[Any], np.ndarray]) -> np.ndarray:
         """Return answers for as many rows at a time as have not too many scores."""
         step = max(1, _MAX_SCORES // len(self.classes_))
+        if X.shape[0] <= step:
+            return answer(X)
         return np.concatenate(
             [answer(X[start : start + step]) for start in range(0, X.shape[0], step)]
         )
