@@ -18,7 +18,7 @@ __all__ = ["ApproximateSearch", "ExactSearch", "make_search"]
 _MAX_ELEMENTS = 2**24
 # Labels that the index looks at for each that is asked for, and at least.
 _N_LOOKED_AT = 128
-_CONNECTIVITY = 32
+_CONNECTIVITY = 16
 
 
 class ExactSearch:
