@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -22,7 +23,15 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import check_rows, reads_batches, unfrozen
-from .._validation import HasMethods, Interval, RealNotInt, StrOptions, draw_seeds, fit_context
+from .._validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    draw_seeds,
+    fit_context,
+    num_samples,
+)
 from ..confusion import (
     HeldOutScores,
     fit_with_weight,
@@ -52,6 +61,8 @@ from .routing import route
 
 _CONFUSIONS = {"hard", "soft", "top_k", "co_detection"}
 _MIN_CLASSES_TO_DEEPEN = 4
+# Rows predicted at a time: enough for every cluster to have some, few enough to stay in a cache.
+_BLOCK_ROWS = 8192
 
 
 class HierarchicalDecompositionClassifier(
@@ -516,10 +527,14 @@ class HierarchicalDecompositionClassifier(
         ndarray of shape (n_samples, n_classes)
             Rows sum to one; columns in the order of ``classes_``.
         """
-        X = self._check_X(X)
-        if self.mixing_ == 1.0:
-            return self._family.flat_posteriors(X)
-        return self._family.mixed_posteriors(X, self.routing, self.mixing_)
+        X = self._check_X(X, finite=False)
+        found = np.zeros((num_samples(X), len(self.classes_)))
+        for rows in self._blocks(X):
+            if rows is None:
+                self._posteriors(X, found)
+            else:
+                self._posteriors(X[rows], found[rows])
+        return found
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of every row.
@@ -532,8 +547,26 @@ class HierarchicalDecompositionClassifier(
         -------
         ndarray of shape (n_samples,)
         """
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        X = self._check_X(X, finite=False)
+        parts = [
+            self._posteriors(X if rows is None else X[rows]).argmax(axis=1)
+            for rows in self._blocks(X)
+        ]
+        return self.classes_[np.concatenate(parts)]
+
+    def _posteriors(self, X: Any, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        try:
+            return self._family.mixed_posteriors(X, self.routing, self.mixing_, out)
+        except ValueError:
+            check_rows(self, self._base(), X)  # says it as for other bases
+            raise
+
+    def _blocks(self, X: Any) -> Sequence[slice | None]:
+        """Return which rows are predicted at a time; None is all of them."""
+        n_rows = num_samples(X)
+        if n_rows <= _BLOCK_ROWS or not self._family.works_in_blocks:
+            return [None]
+        return [slice(start, start + _BLOCK_ROWS) for start in range(0, n_rows, _BLOCK_ROWS)]
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return cluster posteriors, what the hierarchy classifier says.
@@ -605,9 +638,20 @@ class HierarchicalDecompositionClassifier(
         check_is_fitted(self)
         return decomposition_cost(self)
 
-    def _check_X(self, X: Any) -> Any:
+    def _check_X(self, X: Any, finite: bool = True) -> Any:
+        """Return validated X; without ``finite`` NaN may be left for the network to find."""
         check_is_fitted(self)
-        return check_rows(self, self._base(), X)
+        as_is = not finite and self._takes_as_is(X)
+        return X if as_is else check_rows(self, self._base(), X)
+
+    def _takes_as_is(self, X: Any) -> bool:
+        """Tell whether validation would do nothing that the base's own network does not."""
+        network = unfrozen(self.base_estimator_)
+        takes = getattr(network, "_takes_as_is", None)
+        named = hasattr(self, "feature_names_in_")
+        if takes is None or named or self._family.split is None or not takes(X):
+            return False
+        return X.shape[1:] == self._row_shape
 
     def __getstate__(self) -> dict[str, Any]:
         # The held-out scores and the networks behind them are evidence, not part of the model, and

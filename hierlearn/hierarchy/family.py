@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._input import last_step, unfrozen
+from .._input import last_step, reads_batches, unfrozen
 from .._validation import draw_seeds, safe_indexing
-from ..confusion import fit_with_weight, seed_estimator
+from ..confusion import align_columns, fit_with_weight, seed_estimator
 from ..partition import LabelPartition, TrainingRows
 from .choosing import candidates_of, cluster_tasks, constant_member, selects
 from .members import FlatMember
@@ -40,6 +40,8 @@ from .stacking import fit_clusters_together, stacks
 
 # What stands for a copy of the base network's upper layers, in the place of an estimator.
 BRANCH = "branch"
+# Up to so many clusters a dense product sums the posteriors of their classes.
+_MAX_SUMMED = 256
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,12 @@ class Visits:
 
     def of(self, source: Any, visitors: NDArray[np.intp]) -> Any:
         """Return what the source gives for some of the visitors."""
+        known = self.rows.of(source)
+        if len(visitors) == len(self.rows):
+            return known
         positions = visitors if self.numbers is None else np.searchsorted(self.numbers, visitors)
-        return safe_indexing(self.rows.of(source), positions)
+        plain = type(known) is np.ndarray
+        return known.take(positions, axis=0) if plain else safe_indexing(known, positions)
 
 
 @dataclass(frozen=True)
@@ -190,18 +196,41 @@ class Family:
         rows = self.rows(X)
         return rows.flat, self._hierarchy(rows, routing)[0]
 
-    def mixed_posteriors(self, X: Any, routing: str | float, mixing: float) -> Posteriors:
-        """Return class posteriors: the flat base's with weight ``mixing``, else the hierarchy's."""
-        rows = self.rows(X)
-        hierarchy, _ = self._hierarchy(rows, routing)
-        return hierarchy if mixing == 0 else mixing * rows.flat + (1 - mixing) * hierarchy
+    def mixed_posteriors(
+        self, X: Any, routing: str | float, mixing: float, out: Posteriors | None = None
+    ) -> Posteriors:
+        """Return class posteriors: the flat base's with weight ``mixing``, else the hierarchy's.
 
-    def _hierarchy(self, rows: Rows, routing: str | float) -> tuple[Posteriors, Posteriors]:
+        They are written to ``out``, zeros, where that is given.
+        """
+        rows = self.rows(X)
+        if mixing == 1:
+            hierarchy = self.flat_posteriors(X)
+        else:
+            hierarchy, _ = self._hierarchy(rows, routing, out if mixing == 0 else None)
+        if 0 < mixing < 1:
+            hierarchy *= 1 - mixing
+            hierarchy += mixing * rows.flat
+        if out is None or hierarchy is out:
+            return hierarchy
+        out[:] = hierarchy
+        return out
+
+    @property
+    def works_in_blocks(self) -> bool:
+        """Whether rows may be predicted some at a time: nothing is learnt or kept from them all."""
+        members = (*self.fine, *(() if self.gate is None else (self.gate,)))
+        known = all(member.source in (TRUNK, FLAT) for member in members if member.estimator)
+        return known and reads_batches(self.base)
+
+    def _hierarchy(
+        self, rows: Rows, routing: str | float, out: Posteriors | None = None
+    ) -> tuple[Posteriors, Posteriors]:
         weights = route(self._gate(rows), routing)
         members = member_codes(self.partition)
         visits = self._visits(rows, weights)
         fine = [partial(self._ask, cluster, visits) for cluster in range(len(members))]
-        return combine(weights, fine, members, self.partition.n_classes), weights
+        return combine(weights, fine, members, self.partition.n_classes, out), weights
 
     def _visits(self, rows: Rows, weights: Posteriors) -> dict[Any, Visits]:
         """Return, for every source, the rows that visit one of its readers."""
@@ -210,10 +239,12 @@ class Family:
             readers.setdefault(source_key(member.source), []).append(cluster)
         found = {}
         for key, clusters in readers.items():
+            if rows.knows(self.fine[clusters[0]].source):
+                found[key] = Visits(rows, None)
+                continue
             visitors = np.flatnonzero(weights[:, clusters].any(axis=1))
-            known = rows.knows(self.fine[clusters[0]].source)
-            # Where all rows are known, or all of them visit, there is nothing to leave out.
-            everyone = known or len(visitors) == len(weights)
+            # Where all of them visit, there is nothing to leave out.
+            everyone = len(visitors) == len(weights)
             found[key] = Visits(rows, None) if everyone else Visits(rows.take(visitors), visitors)
         return found
 
@@ -221,8 +252,23 @@ class Family:
         if self.gate is None:
             return self.partition.cluster_scores(rows.flat)
         if self.gate_names_classes:
-            return self.partition.cluster_scores(self.gate_class_posteriors(rows))
+            sums = self._gate_sums(rows)
+            if sums is None:
+                return self.partition.cluster_scores(self.gate_class_posteriors(rows))
+            return sums
         return self._answers(self.gate, rows, np.arange(self.partition.n_clusters))
+
+    def _gate_sums(self, rows: Rows) -> Posteriors | None:
+        """Return cluster posteriors of a gate over all classes summed by its network."""
+        gate, partition = self.gate, self.partition
+        estimator = None if gate is None else on_source(gate.estimator)
+        if gate is None or gate.source != TRUNK or partition.n_clusters > _MAX_SUMMED:
+            return None
+        if not np.array_equal(getattr(estimator, "classes_", ()), partition.classes):
+            return None
+        of_cluster = np.zeros((partition.n_classes, partition.n_clusters))
+        of_cluster[np.arange(partition.n_classes), partition.labels] = 1.0
+        return feature_posteriors(estimator, rows.of(gate.source), of_cluster)
 
     def _ask(
         self, cluster: int, visits: dict[Any, Visits], visitors: NDArray[np.intp]
@@ -239,7 +285,20 @@ class Family:
 
     def _scores(self, member: Member, X: Any, wanted: NDArray[Any]) -> Posteriors:
         estimator = on_source(member.estimator)
-        return self.ground.scores(estimator, readable(estimator, X, member.source), wanted)
+        X = readable(estimator, X, member.source)
+        scores = feature_posteriors(estimator, X) if member.source == TRUNK else None
+        if scores is None:
+            return self.ground.scores(estimator, X, wanted)
+        return align_columns(scores, estimator.classes_, wanted)
+
+
+def feature_posteriors(estimator: Any, features: Any, *sums: Any) -> Posteriors | None:
+    """Return a network's posteriors of what its trunk computed, without the checks of raw rows.
+
+    None of other classifiers; see ``BaseTorchClassifier._feature_posteriors``.
+    """
+    posteriors = getattr(estimator, "_feature_posteriors", None)
+    return None if posteriors is None else posteriors(features, *sums)
 
 
 def member_codes(partition: LabelPartition) -> list[NDArray[np.int64]]:

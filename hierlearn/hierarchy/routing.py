@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from .._validation import check_choice
 
 Posteriors = NDArray[np.float64]
+
+# Up to so many clusters, taking the largest again and again is faster than sorting.
+_MAX_PASSES = 5
 
 
 def route(gate: Posteriors, routing: str | float) -> Posteriors:
@@ -57,6 +61,8 @@ def route(gate: Posteriors, routing: str | float) -> Posteriors:
            [0., 0., 1.]])
     """
     n_clusters = gate.shape[1]
+    if not _is_threshold(routing) and _clusters_visited(routing, n_clusters) == 1:
+        return _most_probable(gate, 1).astype(np.float64)
     gate = np.where(gate.any(axis=1, keepdims=True), gate, 1.0)
     if _is_threshold(routing):
         kept = (gate >= float(routing)) | _most_probable(gate, 1)
@@ -68,11 +74,21 @@ def route(gate: Posteriors, routing: str | float) -> Posteriors:
 
 
 def _most_probable(gate: Posteriors, k: int) -> NDArray[np.bool_]:
-    """Mark the k most probable clusters of every row."""
-    # A stable sort breaks ties by cluster number, whatever the platform.
-    kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
+    """Mark the k most probable clusters of every row; ties go to the lowest numbers."""
     mask = np.zeros(gate.shape, dtype=bool)
-    np.put_along_axis(mask, kept, True, axis=1)
+    if k >= gate.shape[1]:
+        return ~mask
+    if k > _MAX_PASSES:
+        # A stable sort breaks ties by cluster number, whatever the platform.
+        kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
+        np.put_along_axis(mask, kept, True, axis=1)
+        return mask
+    left, rows = gate if k == 1 else gate.copy(), np.arange(len(gate))
+    for taken in range(k):
+        best = left.argmax(axis=1)
+        mask[rows, best] = True
+        if taken < k - 1:
+            left[rows, best] = -np.inf
     return mask
 
 
@@ -100,6 +116,7 @@ def combine(
     fine: Sequence[Callable[[NDArray[np.intp]], Posteriors]],
     members: Sequence[NDArray[np.int64]],
     n_classes: int,
+    out: Posteriors | None = None,
 ) -> Posteriors:
     """Add up the class posteriors along the routes taken: ``sum_i p_i q_k``.
 
@@ -114,6 +131,8 @@ def combine(
         Class codes of each cluster, ascending.
     n_classes : int
         Number of classes.
+    out : ndarray of shape (n_samples, n_classes) or None, default=None
+        Zeros, which the result is written to; None makes a new array.
 
     Returns
     -------
@@ -125,10 +144,16 @@ def combine(
     Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
     eq. 2.
     """
-    posteriors = np.zeros((len(weights), n_classes))
-    for cluster, codes in enumerate(members):
-        rows = np.flatnonzero(weights[:, cluster])
+    posteriors = np.zeros((len(weights), n_classes)) if out is None else out
+    seen = np.zeros(n_classes, dtype=bool)
+    for cluster, (codes, column) in enumerate(zip(members, weights.T.copy(), strict=True)):
+        rows = np.flatnonzero(column)
         if len(rows):
-            visited = weights[rows, cluster, None] * fine[cluster](rows)
-            posteriors[np.ix_(rows, codes)] += visited
+            visited = fine[cluster](rows) * column[rows, None]
+            everyone = len(rows) == len(weights)
+            place: Any = (slice(None), codes) if everyone else (rows[:, None], codes)
+            if seen[codes].any():
+                visited += posteriors[place]
+            posteriors[place] = visited
+            seen[codes] = True
     return posteriors

@@ -18,7 +18,7 @@ from sklearn.utils import get_tags
 
 from .._input import as_read_by, last_step, unfrozen
 from .._rows import RowView
-from .._validation import safe_indexing
+from .._validation import num_samples, safe_indexing
 from ..confusion import align_columns, class_scores
 from ..partition import LabelPartition, TrainingRows
 
@@ -171,6 +171,9 @@ class Rows:
         """The base's class posteriors, columns in partition order."""
         posteriors: Posteriors = self.of(FLAT)
         return posteriors
+
+    def __len__(self) -> int:
+        return num_samples(self.X)
 
     def take(self, rows: NDArray[np.intp]) -> Rows:
         """Return some of the rows, with what was computed of them."""

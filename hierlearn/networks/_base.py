@@ -419,6 +419,41 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         check = isinstance(X, np.ndarray)
         return forward(self.module_, X, self.device, self.n_jobs, finish=finish, check=check)
 
+    def _feature_posteriors(self, features: Any, sums: Any = None) -> np.ndarray | None:
+        """Return class posteriors of features that a family has computed, unchecked.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n_samples, ...)
+            What the network reads.
+        sums : ndarray of shape (n_classes, n_columns) or None, default=None
+            What the posteriors are multiplied by, batch by batch.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes or n_columns), float64
+            None where the network does not take features as they are.
+        """
+        own = type(self)._logits is BaseTorchClassifier._logits and not self.multilabel_
+        if not own or not is_plain(features, self._input_shape):
+            return None
+        return self._posteriors_above(self.module_, features, sums)
+
+    def _posteriors_above(self, module: nn.Module, features: Any, sums: Any = None) -> np.ndarray:
+        """Return the posteriors that a module's logits stand for; rows sum to one."""
+        finish = self._probabilities
+        if sums is not None:
+            target = resolve_device(self.device, fitted=True)
+            matrix = torch.as_tensor(sums, device=target)
+
+            def finish(logits: torch.Tensor) -> torch.Tensor:
+                return torch.softmax(logits, dim=1) @ matrix.to(logits.dtype)
+
+        found = forward(module, features, self.device, self.n_jobs, finish=finish)
+        found = found.astype(np.float64)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
+
     # -- the rest of the contract --------------------------------------------------------------
 
     def __sklearn_tags__(self) -> Any:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 from torch import nn
 
@@ -48,10 +47,13 @@ class Split:
 
         A trunk without layers gives the rows themselves, which are not copied.
         """
-        inputs: Any = self.inputs(X)
+        # Arrays are looked through for NaN and infinity batch by batch, in the cache.
+        check = bool(len(self.trunk)) and self.prefix is None and isinstance(X, np.ndarray)
+        inputs: Any = self.network._check_X(X, finite=False) if check else self.inputs(X)
         if not len(self.trunk):
             return inputs
-        return forward(self.trunk, inputs, self.network.device, self.network.n_jobs)
+        network = self.network
+        return forward(self.trunk, inputs, network.device, network.n_jobs, check=check)
 
     def training_views(self, X: Any, n_views: int | None, seed: int) -> list[Any]:
         """Return the trunk's output for several augmented versions of raw rows.
@@ -98,8 +100,7 @@ class Split:
 
     def posteriors(self, features: np.ndarray) -> np.ndarray:
         """Return the whole network's class posteriors from trunk features."""
-        logits = forward(self.head, features, self.network.device, self.network.n_jobs)
-        return softmax(logits.astype(np.float64), axis=1)
+        return self.network._posteriors_above(self.head, features)
 
     def branch(self, max_epochs: int | None = None, lr: float | None = None) -> BranchClassifier:
         """Return an unfitted branch: a copy of the head, to be fine-tuned on some classes.
