@@ -157,7 +157,16 @@ def check_scores(scores: Any, *, name: str = "scores") -> Matrix:
     ValueError
         If ``scores`` is not a finite two-dimensional matrix with at least one row and column.
     """
-    checked = check_array(scores, accept_sparse="csr", dtype=np.float64, input_name=name)
+    checked = check_array(
+        scores, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, input_name=name
+    )
+    values = checked.data if sparse.issparse(checked) else checked
+    if not np.isfinite(values).all():
+        found = "NaN" if np.isnan(values).any() else "infinity"
+        raise ValueError(
+            f"{name} must hold finite numbers only. Input {name} contains {found} instead; leave "
+            "such entries out, or set them to 0."
+        )
     return sparse.csr_array(checked) if sparse.issparse(checked) else checked
 
 
