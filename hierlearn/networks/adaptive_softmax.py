@@ -11,9 +11,10 @@ import torch
 
 from .._validation import Interval, StrOptions
 from ._data import BatchDataset
+from .adaptive_output import AdaptiveOutput
 from .class_clusters import automatic_cutoffs, check_cutoffs, frequency_ranks
 from .many_class import ManyClassClassifier
-from .output_layers import AdaptiveOutput, OutputLayer
+from .output_layers import OutputLayer
 
 
 class AdaptiveSoftmaxClassifier(ManyClassClassifier):

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
 from .._validation import as_random_state
+from ..partition._common import number_by_first_class
 
+# Weights of a flat output layer from which on another is taken by itself.
+_MIN_WEIGHTS = 2**20
+# k-means looks at all class means in every round up to so many, beyond at some of them.
+_MAX_WHOLE_BATCH = 20_000
+_MEANS_A_BATCH = 4096
+_N_ROUNDS = 20
+# Where it takes no time, k-means starts from several sets of centres.
+_N_STARTS = 10
+_MAX_STARTED_ANEW = 2**17
 # Directions along which class means are told apart.
 _N_DIRECTIONS = 32
 _N_POWER_STEPS = 8
@@ -70,7 +83,8 @@ def automatic_cutoffs(
     Returns
     -------
     tuple of int
-        Ascending; at most three, and none where they would not halve the cost of a step.
+        Ascending; at most three, and none where they would not halve the cost of a step, or the
+        layer is small, see :func:`is_large`.
 
     Examples
     --------
@@ -82,6 +96,8 @@ def automatic_cutoffs(
     True
     """
     n_classes = len(frequencies)
+    if not is_large(n_classes, in_features):
+        return ()
     mass = np.concatenate([[0.0], np.cumsum(frequencies) / np.sum(frequencies)])
     steps = np.geomspace(min(64, n_classes), n_classes, _N_CANDIDATES)[:-1]
     candidates = np.unique(np.clip(np.round(steps), 1, max(n_classes - 1, 1)).astype(int)).tolist()
@@ -132,13 +148,66 @@ def check_cutoffs(cutoffs: Any, n_classes: int) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def default_n_clusters(n_classes: int) -> int:
+def is_large(n_classes: int, in_features: int) -> bool:
+    """Tell whether a flat output layer has so many weights that a structured one is worth it.
+
+    A step over fewer takes milliseconds, and a structure costs accuracy where the classes have none
+    of their own.
+    """
+    return n_classes * in_features >= _MIN_WEIGHTS
+
+
+def default_n_clusters(n_classes: int, in_features: int) -> int:
     """Return how many clusters a two-level softmax has where nothing is said.
 
-    Four times the square root of the number of classes. A step of training scores all clusters, and
+    Four times the square root of the number of classes: a step of training scores all clusters, and
     moves the weights of all classes in the clusters of the batch; the latter is the larger part.
+    One in a small layer, see :func:`is_large`.
     """
+    if not is_large(n_classes, in_features):
+        return 1
     return int(np.clip(4 * round(n_classes**0.5), 2, max(2, n_classes // 4)))
+
+
+def clusters_of_means(means: Any, n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:
+    """Cluster classes by k-means, and halve the largest clusters until there are enough.
+
+    Parameters
+    ----------
+    means : {ndarray, sparse matrix} of shape (n_classes, n_features)
+        A point for each class.
+    n_clusters : int
+        Number of clusters, at most one for each class.
+    random_state : int, RandomState instance or None, default=None
+        First centres, and the start of the search for directions.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes,)
+        Cluster of each class. k-means finds fewer clusters than asked for where points are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hierlearn.networks.class_clusters import clusters_of_means
+    >>> clusters_of_means(np.array([[0.0], [9.0], [1.0], [8.0]]), 2, 0).tolist()
+    [0, 1, 0, 1]
+    """
+    rng = as_random_state(random_state)
+    points = _few_directions(means, rng)
+    kind = KMeans if len(points) <= _MAX_WHOLE_BATCH else MiniBatchKMeans
+    n_init = _N_STARTS if len(points) * n_clusters <= _MAX_STARTED_ANEW else 1
+    settings = {"n_init": n_init, "max_iter": _N_ROUNDS, "random_state": rng}
+    if kind is MiniBatchKMeans:
+        settings["batch_size"] = _MEANS_A_BATCH
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than clusters
+        labels = kind(n_clusters, **settings).fit(points).labels_
+    labels = number_by_first_class(labels)
+    while (found := labels.max() + 1) < n_clusters:
+        largest = np.flatnonzero(labels == np.bincount(labels).argmax())
+        labels[largest[balanced_clusters(points[largest], 2, rng) == 1]] = found
+    return labels
 
 
 def balanced_clusters(means: Any, n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:
@@ -210,26 +279,3 @@ def _along_widest(points: NDArray[np.float64], rng: np.random.RandomState) -> ND
     # A direction and its opposite are as good: the larger component is positive.
     direction *= np.sign(direction[np.abs(direction).argmax()])
     return centred @ direction
-
-
-def ranked_clusters(ranks: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
-    """Put classes of like frequency into one cluster, all clusters of equal size but for one class.
-
-    Parameters
-    ----------
-    ranks : ndarray of int, shape (n_classes,)
-        Rank of each class by frequency.
-    n_clusters : int
-
-    Returns
-    -------
-    ndarray of int64, shape (n_classes,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hierlearn.networks.class_clusters import ranked_clusters
-    >>> ranked_clusters(np.array([3, 0, 1, 2]), 2).tolist()
-    [1, 0, 0, 1]
-    """
-    return ranks * n_clusters // len(ranks)

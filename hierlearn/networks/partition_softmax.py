@@ -12,10 +12,11 @@ import torch
 from .._validation import HasMethods, Interval
 from ..partition import LabelPartition, class_means
 from ._data import BatchDataset
-from .class_clusters import balanced_clusters, default_n_clusters
+from .class_clusters import clusters_of_means, default_n_clusters
 from .class_partition import learn_classes
 from .many_class import ManyClassClassifier
-from .output_layers import OutputLayer, TwoLevelOutput
+from .output_layers import OutputLayer
+from .two_level_output import TwoLevelOutput
 
 
 class PartitionSoftmaxClassifier(ManyClassClassifier):
@@ -30,15 +31,15 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
     hidden_layer_sizes : sequence of int, default=(200, 150)
         Units of each hidden layer.
     partitioner : str, partitioner, LabelPartition, mapping or None, default=None
-        What makes the clusters. None splits the means of the classes into clusters of equal size,
-        again and again across the direction in which they differ most. A partitioner of features
-        gets X and y; one of confusions the confusions of a network with such clusters, trained
-        for a few epochs, on rows held out from it; names are those of
+        What makes the clusters. None clusters the means of the classes by k-means. A partitioner
+        of features gets X and y; one of confusions the confusions of a network with such clusters,
+        trained for a few epochs, on rows held out from it; names are those of
         :func:`hierlearn.partition.resolve_partitioner`. Where clusters overlap, classes are in
         their primary ones.
     n_clusters : int or None, default=None
-        Number of clusters of ``partitioner=None``; None is about four times the square root of the
-        number of classes.
+        Number of clusters of ``partitioner=None``. None is about four times the square root of
+        the number of classes, and one, which is a flat softmax, where that has fewer than 2**20
+        weights: there clusters save little, and can cost accuracy.
     activation : {"relu", "tanh", "gelu", "logistic"}, default="relu"
         Activation of the hidden layers.
     dropout, input_dropout : float, default=0.0
@@ -122,8 +123,8 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
     >>> planted = make_class_hierarchy(100, 3000, n_features=16)
     >>> clf = PartitionSoftmaxClassifier((64,), n_clusters=10, lr=0.01, random_state=0)
     >>> clf = clf.fit(planted.data_train, planted.target_train)
-    >>> clf.partition_
-    LabelPartition(n_classes=100, n_clusters=10, sizes=[10..10])
+    >>> clf.partition_.n_clusters
+    10
     >>> clf.score(planted.data_test, planted.target_test) > 0.7
     True
     """
@@ -201,15 +202,17 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
             self.partition_ = learn_classes(self, train, seed)
 
     def _by_means(self, train: BatchDataset, seed: int) -> LabelPartition:
-        n_classes = len(self.classes_)
-        n_clusters = default_n_clusters(n_classes) if self.n_clusters is None else self.n_clusters
+        n_classes, n_clusters = len(self.classes_), self.n_clusters
+        if n_clusters is None:
+            in_features = (train.X.shape[1], *self.hidden_layer_sizes)[-1]
+            n_clusters = default_n_clusters(n_classes, in_features)
         if n_clusters > n_classes:
             raise ValueError(
                 f"n_clusters must be at most the number of classes, {n_classes}. Got {n_clusters} "
                 "instead; leave it out, or lower it."
             )
         means = class_means(train.X, train.target, n_classes, train.weight)
-        return LabelPartition(self.classes_, balanced_clusters(means, n_clusters, seed))
+        return LabelPartition(self.classes_, clusters_of_means(means, n_clusters, seed))
 
     def _output_layer(self, in_features: int, n_classes: int) -> OutputLayer:
         return TwoLevelOutput(in_features, self.partition_.labels)

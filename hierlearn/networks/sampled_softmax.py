@@ -13,7 +13,8 @@ from .._validation import Interval, StrOptions
 from ._data import BatchDataset
 from .class_clusters import frequency_ranks
 from .many_class import ManyClassClassifier
-from .output_layers import OutputLayer, SampledOutput
+from .output_layers import OutputLayer
+from .sampled_output import SampledOutput
 
 
 class SampledSoftmaxClassifier(ManyClassClassifier):

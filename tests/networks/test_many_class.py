@@ -24,13 +24,16 @@ SETTINGS = {"max_epochs": 10, "batch_size": 200, "lr": 0.02, "random_state": 0}
 KINDS = {
     "adaptive": partial(AdaptiveSoftmaxClassifier, (32,), cutoffs=[30, 60], div_value=2),
     "adaptive, automatic": partial(AdaptiveSoftmaxClassifier, (32,)),
+    "partition, automatic": partial(PartitionSoftmaxClassifier, (32,)),
     "partition": partial(PartitionSoftmaxClassifier, (32,), n_clusters=12),
-    "partition, sparse": partial(PartitionSoftmaxClassifier, (32,), sparse_updates=True),
+    "partition, sparse": partial(
+        PartitionSoftmaxClassifier, (32,), n_clusters=20, sparse_updates=True
+    ),
     "sampled": partial(SampledSoftmaxClassifier, (32,), n_negatives=60),
     "sampled, sparse": partial(
         SampledSoftmaxClassifier, (32,), n_negatives=60, sampling="uniform", sparse_updates=True
     ),
-    "no hidden layer": partial(PartitionSoftmaxClassifier, ()),
+    "no hidden layer": partial(PartitionSoftmaxClassifier, (), n_clusters=20),
 }
 
 
@@ -105,11 +108,11 @@ def test_price_is_below_that_of_all_classes(fitted):
     expected = fitted.module_.output.multiply_adds() + (16 * 32 if width == 32 else 0)
     assert cost.multiply_adds == pytest.approx(expected)
     assert layer_table(fitted).total.multiply_adds == pytest.approx(expected)
-    if isinstance(fitted, PartitionSoftmaxClassifier):
+    if isinstance(fitted, PartitionSoftmaxClassifier) and fitted.n_clusters is not None:
         assert fitted.module_.output.expected_classes < 60
 
 
-@pytest.mark.parametrize("kind", list(KINDS.values())[:6:2], ids=list(KINDS)[:6:2])
+@pytest.mark.parametrize("kind", list(KINDS.values())[:7:2], ids=list(KINDS)[:7:2])
 def test_warm_start_and_early_stopping_go_on(kind, planted):
     settings = {**SETTINGS, "max_epochs": 2, "warm_start": True, "early_stopping": True}
     clf = kind(**settings).fit(planted.data_train, planted.target_train)
@@ -131,7 +134,7 @@ def test_callbacks_see_the_training(kind, planted):
     assert Count.n_batches == 20
 
 
-@pytest.mark.parametrize("kind", list(KINDS.values())[:6:2], ids=list(KINDS)[:6:2])
+@pytest.mark.parametrize("kind", list(KINDS.values())[:7:2], ids=list(KINDS)[:7:2])
 def test_several_labels_are_refused(kind, planted):
     y = np.eye(3, dtype=int)[np.arange(30) % 3]
     with pytest.raises(ValueError, match=r"y must hold one class a sample for .*TorchMLPClass"):

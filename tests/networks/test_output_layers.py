@@ -3,25 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 from torch.nn import functional as F
 
+from hierlearn.networks.adaptive_output import AdaptiveOutput
 from hierlearn.networks.class_clusters import (
     automatic_cutoffs,
     balanced_clusters,
     check_cutoffs,
+    clusters_of_means,
     default_n_clusters,
     frequency_ranks,
-    ranked_clusters,
 )
 from hierlearn.networks.lazy_adam import LazyAdamW
-from hierlearn.networks.output_layers import (
-    AdaptiveOutput,
-    SampledOutput,
-    TwoLevelOutput,
-    routed_top_k,
-)
+from hierlearn.networks.output_layers import routed_top_k
 from hierlearn.networks.pricing import network_cost
+from hierlearn.networks.sampled_output import SampledOutput
+from hierlearn.networks.two_level_output import TwoLevelOutput
 
 WIDTH, N_CLASSES, N_ROWS = 12, 90, 64
 # From one cluster for all to a cluster for each class, and sizes from 1 to 40.
@@ -214,22 +213,43 @@ def test_balanced_clusters_differ_by_a_class_or_two(n_clusters):
     assert np.array_equal(labels, balanced_clusters(means, n_clusters, 0))
 
 
-def test_balanced_clusters_keep_what_lies_together():
+@pytest.mark.parametrize("cluster", [balanced_clusters, clusters_of_means])
+def test_clusters_keep_what_lies_together(cluster):
     groups = np.random.RandomState(0).permutation(64) % 4
     corners = np.array([[0, 0], [0, 20], [50, 0], [50, 20]])
     means = corners[groups] + np.random.RandomState(1).standard_normal((64, 2))
-    labels = balanced_clusters(means, 4, 0)
+    labels = cluster(means, 4, 0)
     assert len({*zip(labels, groups, strict=True)}) == 4
 
 
-def test_equal_means_still_make_clusters():
-    assert np.bincount(balanced_clusters(np.zeros((10, 3)), 5, 0)).tolist() == [2] * 5
+def test_clusters_of_means_are_as_large_as_what_lies_together():
+    groups = np.repeat([0, 1, 2], [5, 20, 60])
+    means = 30.0 * np.eye(3)[groups] + np.random.RandomState(0).standard_normal((85, 3))
+    assert np.bincount(clusters_of_means(means, 3, 0)).tolist() == [5, 20, 60]
+
+
+@pytest.mark.parametrize("n_classes", [300, 30_000])
+def test_clusters_of_means_are_the_same_for_the_same_seed(n_classes):
+    means = np.random.RandomState(0).standard_normal((n_classes, 4))
+    first, again = (clusters_of_means(means, 20, 7) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert len(np.unique(first)) == 20
+
+
+def test_clusters_of_sparse_means_are_those_of_dense_ones():
+    means = np.random.RandomState(0).standard_normal((60, 8)) * (np.arange(8) % 3 == 0)
+    of_sparse = clusters_of_means(csr_array(means), 5, 0)
+    assert np.array_equal(of_sparse, clusters_of_means(means, 5, 0))
+
+
+@pytest.mark.parametrize("cluster", [balanced_clusters, clusters_of_means])
+def test_equal_means_still_make_clusters(cluster):
+    assert len(np.unique(cluster(np.zeros((10, 3)), 5, 0))) == 5
 
 
 def test_ranks_go_by_weight_then_by_code():
     codes, weight = np.array([0, 1, 2, 2]), np.array([1.0, 3.0, 0.5, 0.5])
     assert frequency_ranks(codes, weight, 4).tolist() == [1, 0, 2, 3]
-    assert np.bincount(ranked_clusters(np.arange(10), 3)).tolist() == [4, 3, 3]
 
 
 def test_automatic_cutoffs_suit_the_number_of_classes():
@@ -242,7 +262,13 @@ def test_automatic_cutoffs_suit_the_number_of_classes():
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 1000, 100_000])
 def test_default_number_of_clusters_is_possible(n_classes):
-    assert 2 <= default_n_clusters(n_classes) <= n_classes
+    assert 1 <= default_n_clusters(n_classes, 150) <= n_classes
+
+
+def test_small_layers_are_flat_by_default():
+    assert default_n_clusters(1000, 150) == 1
+    assert automatic_cutoffs(1.0 / np.arange(1, 1001), 150) == ()
+    assert default_n_clusters(10_000, 150) == 400
 
 
 @pytest.mark.parametrize("cutoffs", [[5, 3], [3, 3], [0, 3], [3, 10], [2.5], [[2, 3]], ["a"]])
