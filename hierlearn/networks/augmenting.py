@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -390,9 +390,25 @@ def _train(
     return train_network(module.to(device), train, valid, plan)
 
 
-def augmented_logits(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
-    """Return the augmented network's logits for validated rows, shape (n_samples, n_outputs)."""
-    return _batched(network, base, rows, lambda x: network(x))
+def augmented_logits(
+    network: AugmentedNetwork,
+    base: OpenBase,
+    rows: Any,
+    finish: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    *,
+    check: bool = False,
+) -> np.ndarray:
+    """Return the augmented network's logits for validated rows, shape (n_samples, n_outputs).
+
+    With ``finish`` what becomes of them, with ``check`` only if all values are finite, see
+    :func:`hierlearn.networks.forward`.
+    """
+
+    def compute(x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = network(x)
+        return logits if finish is None else finish(logits)
+
+    return _batched(network, base, rows, compute, check=check)
 
 
 def head_features(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.ndarray:
@@ -421,9 +437,19 @@ def base_posteriors(network: AugmentedNetwork, base: OpenBase, rows: Any) -> np.
     return base.classifier._posteriors(logits)
 
 
-def _batched(network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any) -> np.ndarray:
+def _batched(
+    network: AugmentedNetwork, base: OpenBase, rows: Any, compute: Any, *, check: bool = False
+) -> np.ndarray:
     classifier, module = base.classifier, base.tapped.module
-    return in_batches(network, compute, rows, classifier.device, classifier.n_jobs, entry=module)
+    return in_batches(
+        network,
+        compute,
+        rows,
+        classifier.device,
+        classifier.n_jobs,
+        check=check,
+        entry=module,
+    )
 
 
 def visit_frequencies(

@@ -524,6 +524,18 @@ class SpecialistHeadAugmenter(
     def _logits(self, X: Any) -> np.ndarray:
         return augmented_logits(self.network_, self._opened, X)
 
+    def _answer(self, X: Any, finish: Any) -> np.ndarray:
+        check_is_fitted(self, "network_")
+        opened = self._opened
+        named = hasattr(self, "feature_names_in_") or opened.prefix is not None
+        if named or not opened.classifier._takes_as_is(X) or X.shape[1:] != self._row_shape:
+            return super()._answer(X, finish)
+        try:
+            return augmented_logits(self.network_, opened, X, finish, check=True)
+        except ValueError:
+            check_rows(self, self._tagged(self._base()), X)  # says it as for other bases
+            raise
+
     def transform(self, X: Any) -> NDArray[Any]:
         """Return what the heads see: their last hidden layers, side by side.
 

@@ -12,7 +12,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierlearn import LabelPartition, TorchMLPClassifier
+from hierlearn import (
+    HierarchicalDecompositionClassifier,
+    LabelPartition,
+    TorchMLPClassifier,
+)
 from hierlearn._input import unfrozen
 from hierlearn.hierarchy import FamilyPlan, fit_family
 from hierlearn.hierarchy.family import branches_from
@@ -231,3 +235,29 @@ MLP = TorchMLPClassifier((8,))
 def test_networks_branch_in_whatever_they_are_wrapped(estimator, branches):
     assert branches_from(estimator) == branches
     assert not isinstance(unfrozen(estimator), FrozenEstimator)
+
+
+def test_blocks_and_short_cuts_change_nothing(train, test, monkeypatch):
+    clf = HierarchicalDecompositionClassifier(
+        TorchMLPClassifier((16,), max_epochs=3, random_state=0),
+        fine_estimator="branch",
+        gamma=0.5,
+        mixing=0.3,
+        random_state=0,
+    ).fit(*train)
+    X = np.ascontiguousarray(test[0], dtype=np.float64)
+    for routing in ("hard", 2, 0.3, "soft"):
+        routed = clf.rerouted(routing)
+        monkeypatch.setattr("hierlearn.hierarchy.decomposition._BLOCK_ROWS", 8192)
+        expected = routed.predict_proba(X)
+        with monkeypatch.context() as slow:
+            slow.setattr("hierlearn.hierarchy.family.feature_posteriors", lambda *_: None)
+            np.testing.assert_allclose(routed.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
+        monkeypatch.setattr("hierlearn.hierarchy.decomposition._BLOCK_ROWS", 7)
+        np.testing.assert_allclose(routed.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(routed.predict(X), clf.classes_[expected.argmax(axis=1)])
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="X must not contain NaN"):
+        clf.predict(X)
+    with pytest.raises(ValueError, match="features, but HierarchicalDecomposition"):
+        clf.predict(X[:, 1:])

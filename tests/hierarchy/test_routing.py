@@ -132,3 +132,12 @@ def test_combined_rows_sum_to_one_with_overlap():
         posteriors = combine(route(random_gate(), routing), fine, members, 9)
         np.testing.assert_allclose(posteriors.sum(axis=1), 1)
         assert posteriors.min() >= 0
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 6, 7])
+def test_repeated_maxima_are_the_stable_sort(k):
+    gate = np.random.default_rng(k).integers(0, 4, size=(200, 7)) / 4
+    order = np.argsort(-np.where(gate.any(1, keepdims=True), gate, 1.0), axis=1, kind="stable")
+    expected = np.zeros(gate.shape, dtype=bool)
+    np.put_along_axis(expected, order[:, :k], True, axis=1)
+    assert not (route(gate, k)[~expected]).any()
