@@ -119,6 +119,24 @@ def hierarchy(args: argparse.Namespace) -> list[dict[str, Any]]:
     return records
 
 
+def draw(grid: list[dict[str, Any]], path: Path) -> None:
+    """Draw the ratios over the number of networks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+    for sizes in SIZES:
+        rows = [row for row in grid if row["sizes"] == list(sizes)]
+        label = f"[{', '.join(map(str, sizes))}]"
+        axis.semilogx([r["members"] for r in rows], [r["ratio"] for r in rows], "-o", label=label)
+    axis.axhline(1, color="grey", linestyle="--")
+    axis.set(xlabel="networks", ylabel="time in turn over time in one pass", ylim=(0, None))
+    axis.legend(title="hidden layers")
+    figure.savefig(path, dpi=130)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -136,11 +154,14 @@ def main() -> None:
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="cpu")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="file to write the records to")
+    parser.add_argument("--figure", type=Path, help="picture to draw of the grid")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, Any] = {"settings": vars(args)}
+    found: dict[str, Any] = {"settings": {name: str(value) for name, value in vars(args).items()}}
     if args.only != "hierarchy":
         found["grid"] = grid(args)
+        if args.figure:
+            draw(found["grid"], args.figure)
     if args.only != "grid":
         found["hierarchy"] = hierarchy(args)
     if args.json:
