@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ def hierarchy(args: argparse.Namespace) -> list[dict[str, Any]]:
     small = OnTrunk(TorchMLPClassifier((25, 10), max_epochs=args.flat_epochs))
     fits: dict[str, Any] = {"flat": flat}
     for name, fine in (("branches", None), ("[25, 10] on the trunk", small)):
-        for mixing in (0.0, "auto"):
-            fits[f"{name}, mixing={mixing}"] = HierarchicalDecompositionClassifier(
-                flat, fine_estimator=fine, mixing=mixing, random_state=0
+        for mixing, refit in product((0.0, "auto"), (True, False)):
+            fits[f"{name}, mixing={mixing}, refit={refit}"] = HierarchicalDecompositionClassifier(
+                flat, fine_estimator=fine, mixing=mixing, refit=refit, random_state=0
             )
     records = []
     for name, estimator in fits.items():

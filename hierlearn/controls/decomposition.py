@@ -33,7 +33,7 @@ def _(fitted: HierarchicalDecompositionClassifier) -> int | None:
     if math.isnan(members):
         return None
     stages = [*base_shares, 1.0] if fitted.mixing_choice_ is not None else [1.0]
-    refits = 0.0 if fitted._is_prefit() else 1.0
+    refits = 1.0 if fitted.refit and not fitted._is_prefit() else 0.0
     worth = epochs * (sum(base_shares) + refits) + sum(stages) * members
     longest = max((own_epochs(fine) for fine in fitted.fine_estimators_), default=0)
     return max(math.ceil(worth), epochs + longest)

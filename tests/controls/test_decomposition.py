@@ -64,6 +64,17 @@ def test_equal_epochs_is_never_less_than_a_samples_path_through_the_model(digits
     assert equal_epochs(hierarchy) == 4 + 9
 
 
+def test_equal_epochs_counts_no_refit_of_the_base_where_there_is_none(digits):
+    X, y, *_ = digits
+    short, whole = (
+        HierarchicalDecompositionClassifier(
+            TorchMLPClassifier(**SMALL), mixing=0.0, cv=3, refit=refit, random_state=0
+        ).fit(X, y)
+        for refit in (False, True)
+    )
+    assert equal_epochs(whole) - equal_epochs(short) == SMALL["max_epochs"]
+
+
 def test_equal_epochs_survives_a_pickle_that_leaves_the_held_out_scores_behind(fitted):
     loaded = pickle.loads(pickle.dumps(fitted))
     assert not hasattr(loaded, "held_out_")

@@ -139,6 +139,18 @@ def test_mixing_given_leaves_no_evidence(train):
     assert clf.mixing_choice_ is None
 
 
+@pytest.mark.parametrize("cv", [None, 3])
+def test_without_refit_the_first_splits_base_is_kept(train, test, cv):
+    clf = decomposition(NB, mixing=0.3, cv=cv, refit=False).fit(*train)
+    first = clf.held_out_.folds[0]
+    assert clf.base_estimator_ is first.estimator
+    assert clf.base_estimator_.class_count_.sum() == len(first.train) < len(train[1])
+    whole = decomposition(NB, mixing=0.3, cv=cv).fit(*train)
+    assert whole.base_estimator_.class_count_.sum() == len(train[1])
+    assert clf.partition_ == whole.partition_
+    assert clf.score(*test) > 0.7
+
+
 # -- routes ------------------------------------------------------------------------------------
 
 
