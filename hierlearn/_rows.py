@@ -97,7 +97,7 @@ class RowView(SelectedRows):
 
     def __init__(self, source: Any, rows: NDArray[Any] | None = None, *, finite: bool = False):
         # Without numpy's subclass for memory maps, whose selections would be views again.
-        self.source = source if sparse.issparse(source) else np.asarray(source)
+        self.source: Any = source if sparse.issparse(source) else np.asarray(source)
         self.rows = np.arange(self.source.shape[0]) if rows is None else rows
         self.dtype = self.source.dtype
         self.finite = finite
@@ -121,9 +121,10 @@ class RowView(SelectedRows):
         return self.source[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        found: NDArray[Any] = self.read()
+        found: Any = self.read()
         found = found.toarray() if self.is_sparse else found
-        return found if dtype is None else found.astype(dtype, copy=False)
+        values: NDArray[Any] = found if dtype is None else found.astype(dtype, copy=False)
+        return values
 
     def _read_one(self, row: Any) -> Any:
         return self.source[[row]] if self.is_sparse else self.source[row]
@@ -194,7 +195,7 @@ def row_blocks(X: Any) -> Iterator[tuple[slice, Any]]:
     [slice(0, 524288, None), slice(524288, 1048576, None)]
     """
     n_rows = X.shape[0]
-    source = X.source if isinstance(X, RowView) else X
+    source: Any = X.source if isinstance(X, RowView) else X
     if sparse.issparse(source):
         per_row = source.nnz / max(source.shape[0], 1)
     else:
