@@ -24,6 +24,7 @@ PACKAGE = ROOT / "hierlearn"
 # Which rooms a room may import. Data flows down this table, so nothing points back.
 ROOMS = {
     "exceptions": set(),
+    "_names": set(),
     "_validation": {"exceptions"},
     "_rows": set(),
     "_input": {"exceptions", "_validation", "_rows"},
@@ -48,7 +49,7 @@ ROOMS = {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),
         *("_input", "metrics", "specialists"),
     },
-    "display": {"exceptions", "_validation", "partition"},
+    "display": {"exceptions", "_names", "_validation", "partition"},
     "datasets": {"exceptions", "_validation", "partition"},
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierlearn.display._labels import spell_out
+from hierlearn._names import JOINERS, spell_out
 from hierlearn.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ FAINT = "#9A9A9A"
 
 # Families that come with matplotlib, for characters that the user's own font lacks.
 _FALLBACK_FAMILIES = ("DejaVu Sans", "STIXGeneral")
+# Of these, with the characters of East Asia or pictographs, any that the system has.
+_SYSTEM_FAMILIES = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Microsoft YaHei", "PingFang SC", "Hiragino Sans"),
+    *("WenQuanYi Zen Hei", "Arial Unicode MS", "Noto Emoji", "Symbola"),
+)
 
 
 def require_matplotlib(purpose: str) -> None:
@@ -148,7 +153,7 @@ def beside(ax: Axes, side: str) -> Transform:
 
 
 def font_families() -> list[str]:
-    """Families to look glyphs up in: the user's, then those that come with matplotlib.
+    """Families to look glyphs up in: the user's, matplotlib's, then some of the system's.
 
     Returns
     -------
@@ -156,8 +161,11 @@ def font_families() -> list[str]:
         Without repetition, in order.
     """
     import matplotlib
+    from matplotlib.font_manager import fontManager
 
-    return list(dict.fromkeys([*matplotlib.rcParams["font.family"], *_FALLBACK_FAMILIES]))
+    installed = {font.name for font in fontManager.ttflist}
+    wide = [family for family in _SYSTEM_FAMILIES if family in installed]
+    return list(dict.fromkeys([*matplotlib.rcParams["font.family"], *_FALLBACK_FAMILIES, *wide]))
 
 
 def drawable_code_points() -> frozenset[int]:
@@ -177,6 +185,8 @@ def drawable_code_points() -> frozenset[int]:
 def drawable(names: Iterable[str]) -> list[str]:
     """Spell out the characters that no font at hand has, in every name.
 
+    Joiners and variation selectors among them are left out instead: nothing would be drawn.
+
     Parameters
     ----------
     names : iterable of str
@@ -188,7 +198,12 @@ def drawable(names: Iterable[str]) -> list[str]:
         The names, drawable without a warning.
     """
     code_points = drawable_code_points()
-    return [spell_out(name, lambda char: ord(char) in code_points) for name in names]
+    left_out = {ord(char): None for char in JOINERS if ord(char) not in code_points}
+
+    def known(char: str) -> bool:
+        return ord(char) in code_points
+
+    return [spell_out(name.translate(left_out) or name, known) for name in names]
 
 
 def plain_text() -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierlearn.display._labels import group_name, readable_name, spread
+from hierlearn._names import group_name, readable_name
+from hierlearn.display._labels import spread
 from hierlearn.display._style import FAINT, INK, beside, plain_text
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
+from hierlearn._names import group_name, readable_name
 from hierlearn.display import _branches
-from hierlearn.display._labels import check_names, group_name, readable_name
+from hierlearn.display._labels import check_names
 from hierlearn.display._order import partition_linkage, tree_order
 from hierlearn.display._sources import confusion_from_labels, partition_of, tree_of
 from hierlearn.display._style import (
