@@ -47,6 +47,7 @@ from ..partition import (
     confusion_of,
     extend_by_confusion,
     learn_partition,
+    with_fewer_clusters,
 )
 from .choosing import partition_statistics, selects, with_backbones
 from .family import FamilyPlan, branches_from, choose_members, fit_family
@@ -449,6 +450,7 @@ class HierarchicalDecompositionClassifier(
             return fine_estimator
         return clone(self).set_params(
             base_estimator=fine_estimator,
+            partitioner=with_fewer_clusters(self.partitioner, len(counts)),
             fine_estimator=None,
             hierarchy_estimator="auto",
             branch_at=None,

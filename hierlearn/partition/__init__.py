@@ -17,6 +17,7 @@ from hierlearn.partition.learning import (
     confusion_of,
     default_partitioner,
     learn_partition,
+    with_fewer_clusters,
 )
 from hierlearn.partition.linkage import (
     ConfusionLinkagePartitioner,
@@ -68,4 +69,5 @@ __all__ = [
     "similarity_spectrum",
     "spectral_labels",
     "widest_gap",
+    "with_fewer_clusters",
 ]

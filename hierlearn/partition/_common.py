@@ -30,6 +30,7 @@ __all__ = [
     "partition_input",
     "renumber_clusters",
     "require_y",
+    "root_of",
     "store_partition",
 ]
 
@@ -386,6 +387,15 @@ def check_n_clusters(n_clusters: int | None, n_classes: int) -> None:
             f"n_clusters must not exceed the number of classes, {n_classes}. "
             f"Got {n_clusters} instead; take fewer, or None."
         )
+
+
+def root_of(n_classes: int) -> int:
+    """Return how many clusters are made where nothing is said: about the square root, at least 2.
+
+    With that many clusters, of about that many classes, neither the choice of the cluster nor
+    the choice within it is the larger problem.
+    """
+    return min(max(2, round(np.sqrt(n_classes))), n_classes)
 
 
 def _check_entries(estimator: Any, values: Any) -> Confusion:

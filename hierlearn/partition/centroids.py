@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from hierlearn._rows import RowView, check_blocks_finite, row_blocks, select_rows
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError
-from hierlearn.partition._common import require_y, store_partition
+from hierlearn.partition._common import (
+    check_n_clusters,
+    require_y,
+    root_of,
+    store_partition,
+)
 from hierlearn.partition._groups import class_positions, shorten
 from hierlearn.partition.label_partition import LabelPartition
 from hierlearn.partition.spectral import cluster_rows, similarity_spectrum, spectral_labels
@@ -117,8 +122,9 @@ class CentroidPartitioner(BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters; at most one per different class mean is made.
+    n_clusters : int or None, default=None
+        Number of clusters, at most that of classes; at most one per different class mean is made.
+        None means the square root of the number of classes, rounded, and at least 2.
     method : {"kmeans", "spectral"}, default="kmeans"
         "kmeans" clusters the class means themselves, "spectral" a Gaussian similarity between
         them, as wide as the median of their distances.
@@ -154,7 +160,7 @@ class CentroidPartitioner(BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "method": [StrOptions({"kmeans", "spectral"})],
         "random_state": ["random_state"],
     }
@@ -163,7 +169,7 @@ class CentroidPartitioner(BaseEstimator):
     _reads_batches = True
 
     def __init__(
-        self, n_clusters: int = 8, *, method: str = "kmeans", random_state: Any = None
+        self, n_clusters: int | None = None, *, method: str = "kmeans", random_state: Any = None
     ) -> None:
         self.n_clusters = n_clusters
         self.method = method
@@ -199,8 +205,8 @@ class CentroidPartitioner(BaseEstimator):
         Raises
         ------
         ValueError
-            If y is missing or not made of classes, or ``sample_weight`` does not fit y or is
-            zero everywhere.
+            If y is missing or not made of classes, ``sample_weight`` does not fit y or is zero
+            everywhere, or ``n_clusters`` exceeds the number of classes.
         PartitionError
             If y has other classes than ``classes``, or one of them has weight zero only.
         """
@@ -213,9 +219,10 @@ class CentroidPartitioner(BaseEstimator):
             seen = _some_weight(weight)
             X, y, weight = select_rows(X, seen), y[seen], weight[seen]
         labels, codes = _encode(y, classes)
+        check_n_clusters(self.n_clusters, labels.size)
+        n_clusters = root_of(labels.size) if self.n_clusters is None else self.n_clusters
         means = class_means(X, codes, labels.size, weight)
         cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
-        n_clusters = min(self.n_clusters, labels.size)
         rng = as_random_state(self.random_state)
         store_partition(self, LabelPartition(labels, cluster(means, n_clusters, random_state=rng)))
         return self

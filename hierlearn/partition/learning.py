@@ -13,12 +13,18 @@ from sklearn.base import clone
 from hierlearn._validation import Matrix, check_some_weight, safe_indexing
 from hierlearn.confusion import HeldOutScores, confusion_from_scores, seed_estimator
 from hierlearn.exceptions import PartitionError
-from hierlearn.partition._common import fit_weighted, partition_input
+from hierlearn.partition._common import fit_weighted, partition_input, root_of
 from hierlearn.partition.label_partition import LabelPartition
 from hierlearn.partition.registry import resolve_partitioner
 from hierlearn.partition.spectral import ConfusionSpectralPartitioner
 
-__all__ = ["TrainingRows", "confusion_of", "default_partitioner", "learn_partition"]
+__all__ = [
+    "TrainingRows",
+    "confusion_of",
+    "default_partitioner",
+    "learn_partition",
+    "with_fewer_clusters",
+]
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,35 @@ def confusion_of(held_out: HeldOutScores, method: str, k: int | None = None) -> 
 
 
 def default_partitioner(n_classes: int) -> ConfusionSpectralPartitioner:
-    """Return the partitioner used where none is given: about sqrt(K) spectral clusters.
+    """Return the partitioner used where none is given: about sqrt(K) spectral clusters."""
+    return ConfusionSpectralPartitioner(n_clusters=root_of(n_classes))
 
-    With that many clusters, of about that many classes, neither the choice of the cluster nor
-    the choice within it is the larger problem.
+
+def with_fewer_clusters(partitioner: Any, n_classes: int) -> Any:
+    """Lower ``n_clusters`` to the number of classes, which falls from level to level.
+
+    Parameters
+    ----------
+    partitioner : estimator, str, LabelPartition or None
+        Of a decomposition.
+    n_classes : int
+        Classes of the cluster that is to be divided.
+
+    Returns
+    -------
+    partitioner
+        A clone, if it asks for more clusters; else as given.
     """
-    n_clusters = max(2, round(np.sqrt(n_classes)))
-    return ConfusionSpectralPartitioner(n_clusters=min(n_clusters, n_classes))
+    if not hasattr(partitioner, "get_params"):
+        return partitioner
+    lowered = {
+        name: n_classes
+        for name, value in partitioner.get_params().items()
+        if name.split("__")[-1] == "n_clusters"
+        and isinstance(value, int | np.integer)
+        and value > n_classes
+    }
+    return clone(partitioner).set_params(**lowered) if lowered else partitioner
 
 
 def learn_partition(
@@ -104,13 +132,14 @@ def learn_partition(
         If the partition is for other classes than those of y, or is learnt from X and a class
         has no row that weighs anything.
     ValueError
-        If the partitioner looks at rows but not at their weights, and these differ.
+        If the partitioner looks at rows but not at their weights, and these differ, or asks for
+        more clusters than there are classes.
     """
     classes = held_out.classes
     if isinstance(partitioner, LabelPartition):
         return None, partitioner.aligned_to(classes)
     estimator = _resolve(partitioner, len(classes))
-    estimator = _with_fewer_clusters(seed_estimator(estimator, seed), len(classes))
+    estimator = seed_estimator(estimator, seed)
     kind = partition_input(estimator)
     if kind == "features":
         _check_every_class_weighs(estimator, classes, data)
@@ -121,18 +150,6 @@ def learn_partition(
     else:
         estimator.fit(confusion, classes=classes)
     return estimator, estimator.partition_.aligned_to(classes)
-
-
-def _with_fewer_clusters(estimator: Any, n_classes: int) -> Any:
-    """Lower ``n_clusters`` to the number of classes, which falls from level to level."""
-    lowered = {
-        name: n_classes
-        for name, value in estimator.get_params().items()
-        if name.split("__")[-1] == "n_clusters"
-        and isinstance(value, int | np.integer)
-        and value > n_classes
-    }
-    return estimator.set_params(**lowered) if lowered else estimator
 
 
 def _check_every_class_weighs(estimator: Any, classes: NDArray[Any], data: TrainingRows) -> None:

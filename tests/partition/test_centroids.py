@@ -60,18 +60,27 @@ def test_weights_decide_where_a_class_is():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("n_clusters", [1, 3, 8, 100])
-def test_at_most_one_cluster_per_class(method, n_clusters):
+@pytest.mark.parametrize(("n_clusters", "made"), [(1, 1), (3, 3), (6, 6), (None, 2)])
+def test_as_many_clusters_as_asked_for(method, n_clusters, made):
     X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 6
     fitted = CentroidPartitioner(n_clusters, method=method, random_state=0).fit(X, y)
-    assert fitted.n_clusters_ == min(n_clusters, 6)
+    assert fitted.n_clusters_ == made
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_more_clusters_than_classes_are_refused(method):
+    X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 6
+    with pytest.raises(ValueError, match=r"n_clusters must not exceed .* 6. Got 7 instead"):
+        CentroidPartitioner(7, method=method).fit(X, y)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_classes", [1, 2, 5])
 def test_identical_classes(method, n_classes):
     X, y = np.ones((10, 2)), np.arange(10) % n_classes
-    fitted = CentroidPartitioner(n_clusters=3, method=method, random_state=0).fit(X, y)
+    fitted = CentroidPartitioner(n_clusters=min(3, n_classes), method=method, random_state=0).fit(
+        X, y
+    )
     assert fitted.partition_.n_classes == n_classes
 
 

@@ -20,6 +20,7 @@ from hierlearn.partition import (
     confusion_of,
     default_partitioner,
     learn_partition,
+    with_fewer_clusters,
 )
 
 CLASSES = np.array(list("abcdefghij"))
@@ -250,8 +251,19 @@ def test_confusion_by_name(method, evidence):
     assert (np.diag(confusion) > 0).all()
 
 
-def test_more_clusters_than_classes_are_lowered_as_levels_get_small(evidence):
-    for given in (ConfusionLinkagePartitioner(n_clusters=50), ConfusionSpectralPartitioner(50)):
-        for partitioner in (given, RandomPartitioner(given)):
-            _, partition = learn(partitioner, evidence)
-            assert partition.n_clusters <= CLASSES.size
+MANY = (
+    ConfusionLinkagePartitioner(n_clusters=50),
+    ConfusionSpectralPartitioner(50),
+    CentroidPartitioner(50),
+)
+
+
+@pytest.mark.parametrize("given", MANY, ids=str)
+@pytest.mark.parametrize("wrap", [lambda given: given, RandomPartitioner], ids=["", "random"])
+def test_more_clusters_than_classes_are_refused_or_lowered_for_inner_levels(wrap, given, evidence):
+    partitioner = wrap(given)
+    with pytest.raises(ValueError, match=r"n_clusters must not exceed .* 10. Got 50"):
+        learn(partitioner, evidence)
+    _, partition = learn(with_fewer_clusters(partitioner, CLASSES.size), evidence)
+    assert partition.n_clusters <= CLASSES.size
+    assert given.n_clusters == 50
