@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,36 @@ def check_names(names: Any, n_expected: int, *, what: str) -> list[str]:
     if len(names) != n_expected:
         raise ValueError(f"{what} must have {n_expected} entries. Got {len(names)} instead.")
     return names
+
+
+def cluster_number(cluster: object, names: Sequence[str]) -> int:
+    """Return the number of a cluster that is given by number or name.
+
+    Parameters
+    ----------
+    cluster : int or str
+        Number from 0, or name.
+    names : sequence of str
+        Names of the clusters.
+
+    Returns
+    -------
+    number : int
+        From 0.
+
+    Raises
+    ------
+    ValueError
+        If there is none such.
+    """
+    if isinstance(cluster, Integral) and 0 <= cluster < len(names):
+        return int(cluster)
+    if isinstance(cluster, str) and cluster in names:
+        return names.index(cluster)
+    raise ValueError(
+        f"cluster must be a number below {len(names)} or the name of a cluster. "
+        f"Got {cluster!r} instead."
+    )
 
 
 def spread(positions: Any, min_gap: float, low: float, high: float) -> np.ndarray:

@@ -231,7 +231,7 @@ def as_dense(confusion: Any) -> NDArray[np.float64]:
     return np.asarray(dense, dtype=np.float64)
 
 
-def share_inside(confusion: Any, partition: LabelPartition) -> float:
+def share_inside(confusion: Any, partition: LabelPartition, cluster: int | None = None) -> float:
     """Share of the off-diagonal confusion that stays inside the clusters.
 
     That part is within reach of the classifiers of the clusters: a sample of a class that was
@@ -243,6 +243,8 @@ def share_inside(confusion: Any, partition: LabelPartition) -> float:
         Confusion matrix, row = true class; its rows are normalised first.
     partition : LabelPartition
         Partition of the K classes; a class counts in every cluster that it belongs to.
+    cluster : int or None, default=None
+        The cluster whose own classes count; None for all.
 
     Returns
     -------
@@ -252,6 +254,8 @@ def share_inside(confusion: Any, partition: LabelPartition) -> float:
     rates = row_rates(confusion)
     np.fill_diagonal(rates, 0.0)
     inside = partition.membership.toarray()[:, partition.labels]
+    if cluster is not None:
+        rates[partition.labels != cluster] = 0.0
     total = rates.sum()
     return float(rates[inside].sum() / total) if total > 0 else float("nan")
 

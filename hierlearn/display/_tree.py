@@ -59,6 +59,7 @@ def lay_out(
     order: NDArray[np.intp],
     labels: NDArray[np.int64] | None,
     max_leaves: int,
+    collapse_below: float | None = None,
 ) -> TreeLayout:
     """Place a tree's nodes on rows, collapsing branches where there are too many leaves.
 
@@ -73,6 +74,8 @@ def lay_out(
     max_leaves : int
         With more classes than this, branches of a single cluster become one leaf, and the
         lowest other branches too until the leaves are as few.
+    collapse_below : float or None, default=None
+        Height up to which a branch becomes one leaf, however many leaves there are.
 
     Returns
     -------
@@ -84,7 +87,13 @@ def lay_out(
     bottom_up = preorder(parents)[::-1]
     heights = _node_heights(tree, children, bottom_up)
     clusters = _node_clusters(children, bottom_up, labels, len(order))
-    ends = _visible_ends(children, bottom_up[-1], heights, clusters, len(order), max_leaves)
+    if collapse_below is None and len(order) <= max_leaves:
+        ends = list(range(len(order)))
+    else:
+        whole = clusters >= 0 if len(order) > max_leaves else np.zeros(len(children), dtype=bool)
+        if collapse_below is not None:
+            whole |= heights <= collapse_below
+        ends = _visible_ends(children, bottom_up[-1], heights, whole, max_leaves)
 
     place = np.empty(len(order), dtype=np.intp)
     place[order] = np.arange(len(order))
@@ -130,19 +139,16 @@ def _visible_ends(
     children: list[list[int]],
     root: int,
     heights: NDArray[np.float64],
-    clusters: NDArray[np.int64],
-    n_classes: int,
+    whole: NDArray[np.bool_],
     max_leaves: int,
 ) -> list[int]:
     """Split the highest branch first, as long as no more than ``max_leaves`` result."""
-    if n_classes <= max_leaves:
-        return list(range(n_classes))
     ends: list[int] = []
     queue = [(-heights[root], root)]
     while queue:
         _, node = heapq.heappop(queue)
         n_after = len(ends) + len(queue) + len(children[node])
-        if not children[node] or clusters[node] >= 0 or n_after > max_leaves:
+        if not children[node] or whole[node] or n_after > max_leaves:
             ends.append(node)
             continue
         for child in children[node]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierlearn._names import readable_name
 from hierlearn.display import _matrix
-from hierlearn.display._labels import check_names
+from hierlearn.display._labels import check_names, cluster_number
 from hierlearn.display._order import as_dense, check_confusion, leaf_order, row_rates, share_inside
 from hierlearn.display._sources import (
     confusion_from_labels,
@@ -15,12 +16,19 @@ from hierlearn.display._sources import (
     linkage_of,
     partition_of,
 )
-from hierlearn.display._style import INK, axes_of, axes_points, drawable, require_matplotlib
+from hierlearn.display._style import (
+    INK,
+    axes_of,
+    axes_points,
+    drawable,
+    plain_text,
+    require_matplotlib,
+)
 from hierlearn.display._ticks import Ticks, class_ticks, cluster_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from hierlearn.partition import ClassTree, LabelPartition
 
@@ -64,7 +72,9 @@ class ConfusionOrderDisplay:
     figure_ : matplotlib Figure
         Figure containing the matrix.
     order_ : ndarray of shape (K,), dtype=intp
-        Class codes from first to last row.
+        Class codes from first to last row; those of one cluster where zoomed in on it.
+    cluster_ : int or None
+        Number of the cluster zoomed in on.
     im_ : matplotlib AxesImage
         Image of the matrix, its diagonal masked.
     text_ : list of matplotlib Text
@@ -77,7 +87,8 @@ class ConfusionOrderDisplay:
         The colour bar.
     share_inside_ : float
         Share of the off-diagonal confusion, every true class counting the same, that lies
-        inside the clusters (with overlap); NaN where nothing is confused.
+        inside the clusters (with overlap); NaN where nothing is confused. Zoomed in on a cluster,
+        that of its own classes.
 
     See Also
     --------
@@ -121,6 +132,7 @@ class ConfusionOrderDisplay:
         cmap: Any = "Blues",
         colorbar: bool = True,
         max_class_names: int | None = None,
+        cluster: int | str | None = None,
     ) -> ConfusionOrderDisplay:
         """Draw the matrix.
 
@@ -139,6 +151,9 @@ class ConfusionOrderDisplay:
         max_class_names : int, default=None
             With more classes than this, the ticks name the clusters. None for 100, or for as
             many as can be read on the ``ax`` given.
+        cluster : int or str, default=None
+            Number or name of one cluster to zoom in on: only its classes are drawn, its own ones
+            first, then those that overlap adds. Shares stay those of all predictions.
 
         Returns
         -------
@@ -150,17 +165,21 @@ class ConfusionOrderDisplay:
         MissingExtraError
             If matplotlib is not installed.
         ValueError
-            If confusion or names do not fit the partition, or ``color_scale`` is unknown.
+            If confusion or names do not fit the partition, or ``color_scale`` or ``cluster`` is
+            unknown.
         """
         require_matplotlib("ConfusionOrderDisplay.plot")
         if color_scale not in _COLOR_SCALES:
             raise ValueError(
                 f"color_scale must be one of {_COLOR_SCALES}. Got {color_scale!r} instead."
             )
-        n_classes = self.partition.n_classes
-        confusion = check_confusion(self.confusion, n_classes)
+        confusion = check_confusion(self.confusion, self.partition.n_classes)
         self.order_ = leaf_order(self.partition, self.linkage, confusion)
-        self.share_inside_ = share_inside(confusion, self.partition)
+        self.cluster_ = None
+        if cluster is not None:
+            self.cluster_ = cluster_number(cluster, self._heads())
+            self.order_ = self._zoomed(self.cluster_)
+        self.share_inside_ = share_inside(confusion, self.partition, self.cluster_)
         values = row_rates(confusion) if normalize else as_dense(confusion)
         values = values[np.ix_(self.order_, self.order_)]
 
@@ -168,24 +187,34 @@ class ConfusionOrderDisplay:
         self.figure_, self.ax_ = axes_of(ax, *ticks.figure_inches)
         self.im_ = _matrix.draw_cells(self.ax_, values, scale=color_scale, cmap=cmap)
         self.text_ = []
-        if n_classes <= _MAX_VALUES:
+        if len(values) <= _MAX_VALUES:
             self.text_ = _matrix.draw_values(self.ax_, self.im_, values, percent=normalize)
         self._draw_clusters()
         ticks.draw(self.ax_)
         self._finish(ticks, normalize, colorbar)
         return self
 
+    def _heads(self) -> list[str]:
+        """Return the names of the clusters: those given, the partition's, or their numbers."""
+        heads = self.partition.names if self.cluster_names is None else self.cluster_names
+        return check_names(heads, self.partition.n_clusters, what="cluster_names")
+
+    def _zoomed(self, cluster: int) -> NDArray[np.intp]:
+        """Return the classes of one cluster: its own in drawing order, then its guests."""
+        own = self.partition.labels[self.order_] == cluster
+        guest = np.isin(self.order_, self.partition.members(cluster)) & ~own
+        return np.concatenate([self.order_[own], self.order_[guest]])
+
     def _ticks(self, ax: Axes | None, max_class_names: int | None) -> Ticks:
         """Decide what the ticks name, classes or clusters, and in how large a font."""
         partition = self.partition
         given = partition.classes if self.class_names is None else self.class_names
         names = drawable(check_names(given, partition.n_classes, what="class_names"))
-        heads = partition.names if self.cluster_names is None else self.cluster_names
-        heads = drawable(check_names(heads, partition.n_clusters, what="cluster_names"))
+        heads = drawable(self._heads())
         # Labels and colour bar will take their part of the axes given.
         room = None if ax is None else 0.75 * min(axes_points(ax))
         limit = _MAX_CLASS_NAMES if room is None else int(room / _MIN_CELL_POINTS)
-        if partition.n_classes <= (limit if max_class_names is None else max_class_names):
+        if len(self.order_) <= (limit if max_class_names is None else max_class_names):
             return class_ticks([names[code] for code in self.order_], room)
         clusters, sizes = self._drawn_clusters()
         ordered = np.split(self.order_, np.cumsum(sizes)[:-1])
@@ -197,6 +226,8 @@ class ConfusionOrderDisplay:
 
     def _draw_clusters(self) -> None:
         clusters, sizes = self._drawn_clusters()
+        if self.cluster_ is not None:  # the guests' own clusters are not drawn
+            clusters, sizes = clusters[:1], sizes[:1]
         self.blocks_ = _matrix.draw_blocks(self.ax_, sizes, _OUTLINE)
         starts = dict(zip(clusters, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
         labels, membership = self.partition.labels, self.partition.membership
@@ -204,23 +235,19 @@ class ConfusionOrderDisplay:
             (row, starts[cluster], sizes[clusters.index(cluster)])
             for row, code in enumerate(self.order_.tolist())
             for cluster in membership[[code]].indices.tolist()
-            if cluster != labels[code]
+            if cluster != labels[code] and cluster in starts
         ]
         self.overlap_ = _matrix.draw_overlap(self.ax_, strips, _OUTLINE)
 
     def _drawn_clusters(self) -> tuple[list[int], list[int]]:
         """Numbers of the clusters in drawing order, and how many classes each has."""
-        clusters = list(dict.fromkeys(self.partition.labels[self.order_].tolist()))
-        return clusters, self.partition.primary_sizes[clusters].tolist()
+        labels = self.partition.labels[self.order_]
+        clusters = list(dict.fromkeys(labels.tolist()))
+        return clusters, np.bincount(labels)[clusters].tolist()
 
     def _finish(self, ticks: Ticks, normalize: bool, colorbar: bool) -> None:
-        ax, partition = self.ax_, self.partition
-        title = f"{partition.n_classes} classes in {partition.n_clusters} clusters"
-        if np.isfinite(self.share_inside_):
-            overlap = "" if self.overlap_ is None else " or their overlap (dotted)"
-            share = f"{100 * self.share_inside_:.0f}%"
-            title += f"\n{share} of the confusion is inside them{overlap}"
-        ax.set_title(title, loc="left", fontsize=10, color=INK)
+        ax = self.ax_
+        ax.set_title(self._title(), loc="left", fontsize=10, color=INK, **plain_text())
         grouping = "" if ticks.centres is None else ", by cluster"
         ax.set_xlabel(f"Predicted class{grouping}", fontsize=10, color=INK)
         ax.set_ylabel(f"True class{grouping}", fontsize=10, color=INK)
@@ -228,6 +255,21 @@ class ConfusionOrderDisplay:
         self.colorbar_ = None
         if colorbar:
             self.colorbar_ = _matrix.draw_colorbar(ax, self.im_, percent=normalize)
+
+    def _title(self) -> str:
+        partition, zoomed = self.partition, self.cluster_ is not None
+        title = f"{partition.n_classes} classes in {partition.n_clusters} clusters"
+        if zoomed:
+            (name,) = drawable([self._heads()[self.cluster_]])
+            title = f"Cluster {readable_name(name)}: {len(self.order_)} of {title}"
+        if np.isfinite(self.share_inside_):
+            of = "their" if zoomed else "the"
+            inside = "it" if zoomed else "them"
+            overlap = "" if self.overlap_ is None else " or the overlap (dotted)"
+            title += (
+                f"\n{100 * self.share_inside_:.0f}% of {of} confusion is inside {inside}{overlap}"
+            )
+        return title
 
     @classmethod
     def from_estimator(
@@ -245,6 +287,7 @@ class ConfusionOrderDisplay:
         cmap: Any = "Blues",
         colorbar: bool = True,
         max_class_names: int | None = None,
+        cluster: int | str | None = None,
     ) -> ConfusionOrderDisplay:
         """Draw the confusion of a fitted hierarchical classifier.
 
@@ -264,7 +307,7 @@ class ConfusionOrderDisplay:
             Names of the classes, in the order of ``classes_``. None for ``classes_``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, normalize, color_scale, cmap, colorbar, max_class_names
+        ax, normalize, color_scale, cmap, colorbar, max_class_names, cluster
             As in :meth:`plot`.
 
         Returns
@@ -299,6 +342,7 @@ class ConfusionOrderDisplay:
             cmap=cmap,
             colorbar=colorbar,
             max_class_names=max_class_names,
+            cluster=cluster,
         )
 
     @classmethod
@@ -318,6 +362,7 @@ class ConfusionOrderDisplay:
         cmap: Any = "Blues",
         colorbar: bool = True,
         max_class_names: int | None = None,
+        cluster: int | str | None = None,
     ) -> ConfusionOrderDisplay:
         """Draw the confusion of true and predicted labels.
 
@@ -337,7 +382,7 @@ class ConfusionOrderDisplay:
             Names of the classes, in the order of ``partition.classes``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, normalize, color_scale, cmap, colorbar, max_class_names
+        ax, normalize, color_scale, cmap, colorbar, max_class_names, cluster
             As in :meth:`plot`.
 
         Returns
@@ -376,4 +421,5 @@ class ConfusionOrderDisplay:
             cmap=cmap,
             colorbar=colorbar,
             max_class_names=max_class_names,
+            cluster=cluster,
         )

@@ -112,6 +112,7 @@ class ClassDendrogramDisplay:
         max_leaves: int | None = None,
         height_scale: str = "auto",
         palette: Sequence[str] | None = None,
+        collapse_below: float | None = None,
     ) -> ClassDendrogramDisplay:
         """Draw the dendrogram.
 
@@ -128,6 +129,9 @@ class ClassDendrogramDisplay:
         palette : sequence of colours, default=None
             Colours for the clusters, repeated as needed. None for a palette that is safe for
             the colour-blind.
+        collapse_below : float, default=None
+            Height, in the units of the tree, up to which what is joined becomes one row, however
+            many classes there are; ``cut_height_`` of an earlier plot leaves the clusters.
 
         Returns
         -------
@@ -147,7 +151,7 @@ class ClassDendrogramDisplay:
                 f"height_scale must be one of {_SCALES}. Got {height_scale!r} instead."
             )
         tree, order, labels = self._check_tree()
-        layout = lay_out(tree, order, labels, self._row_limit(ax, max_leaves))
+        layout = lay_out(tree, order, labels, self._row_limit(ax, max_leaves), collapse_below)
         names = self._row_names(layout, ax, len(order))
         colors = None if labels is None else cluster_colors(labels, order, palette)
 
@@ -239,6 +243,7 @@ class ClassDendrogramDisplay:
         max_leaves: int | None = None,
         height_scale: str = "auto",
         palette: Sequence[str] | None = None,
+        collapse_below: float | None = None,
     ) -> ClassDendrogramDisplay:
         """Draw the dendrogram of a fitted classifier or partitioner.
 
@@ -256,7 +261,7 @@ class ClassDendrogramDisplay:
             Names of the classes, in the order of ``classes_``. None for ``classes_``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette
+        ax, max_leaves, height_scale, palette, collapse_below
             As in :meth:`plot`.
 
         Returns
@@ -285,7 +290,11 @@ class ClassDendrogramDisplay:
         tree = tree_of(estimator, partition)
         display = cls._of_partition(tree, partition, class_names, cluster_names)
         return display.plot(
-            ax=ax, max_leaves=max_leaves, height_scale=height_scale, palette=palette
+            ax=ax,
+            max_leaves=max_leaves,
+            height_scale=height_scale,
+            palette=palette,
+            collapse_below=collapse_below,
         )
 
     @classmethod
@@ -300,6 +309,7 @@ class ClassDendrogramDisplay:
         max_leaves: int | None = None,
         height_scale: str = "auto",
         palette: Sequence[str] | None = None,
+        collapse_below: float | None = None,
     ) -> ClassDendrogramDisplay:
         """Draw the dendrogram of a confusion matrix.
 
@@ -314,7 +324,7 @@ class ClassDendrogramDisplay:
             Names of the classes. None for the partition's classes, or their codes.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette
+        ax, max_leaves, height_scale, palette, collapse_below
             As in :meth:`plot`.
 
         Returns
@@ -330,7 +340,11 @@ class ClassDendrogramDisplay:
             tree = partition_linkage(partition.labels, confusion)
         display = cls._of_partition(tree, partition, class_names, cluster_names)
         return display.plot(
-            ax=ax, max_leaves=max_leaves, height_scale=height_scale, palette=palette
+            ax=ax,
+            max_leaves=max_leaves,
+            height_scale=height_scale,
+            palette=palette,
+            collapse_below=collapse_below,
         )
 
     @classmethod
@@ -347,6 +361,7 @@ class ClassDendrogramDisplay:
         max_leaves: int | None = None,
         height_scale: str = "auto",
         palette: Sequence[str] | None = None,
+        collapse_below: float | None = None,
     ) -> ClassDendrogramDisplay:
         """Draw the dendrogram of the confusion of true and predicted labels.
 
@@ -365,7 +380,7 @@ class ClassDendrogramDisplay:
             labels. None for the labels themselves.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette
+        ax, max_leaves, height_scale, palette, collapse_below
             As in :meth:`plot`.
 
         Returns
@@ -394,6 +409,7 @@ class ClassDendrogramDisplay:
             max_leaves=max_leaves,
             height_scale=height_scale,
             palette=palette,
+            collapse_below=collapse_below,
         )
 
     @classmethod

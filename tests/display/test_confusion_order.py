@@ -453,3 +453,39 @@ def test_estimators_must_hold_what_is_to_be_drawn(blocks, linked_classifier):
     flat = LogisticRegression().fit([[0], [1]], [0, 1])
     with pytest.raises(TypeError, match=r"Got LogisticRegression instead"):
         ConfusionOrderDisplay.from_estimator(flat)
+
+
+@pytest.mark.parametrize("cluster", [1, "trees"])
+def test_zoom_shows_the_classes_of_one_cluster(blocks, cluster):
+    confusion, groups = blocks(24, 4)
+    partition = LabelPartition(np.arange(24), groups, names=["birds", "trees", "fish", "cars"])
+    display = ConfusionOrderDisplay(confusion, partition).plot(cluster=cluster)
+    assert sorted(display.order_) == np.flatnonzero(groups == 1).tolist()
+    rates = confusion / confusion.sum(axis=1, keepdims=True)
+    inside = rates[np.ix_(display.order_, display.order_)]
+    off = ~np.eye(6, dtype=bool)
+    np.testing.assert_allclose(display.im_.get_array().data[off], inside[off])
+    confused = rates[display.order_].sum() - np.trace(inside)
+    assert display.share_inside_ == pytest.approx(inside[off].sum() / confused)
+    assert "Cluster trees: 6 of 24 classes" in display.ax_.get_title(loc="left")
+    assert len(display.blocks_) == 1
+
+
+def test_zoom_puts_the_guests_of_a_cluster_last(blocks):
+    confusion, groups = blocks(24, 4)
+    partition = extend_by_confusion(LabelPartition(np.arange(24), groups), confusion, gamma=4.0)
+    cluster = int(np.argmax(partition.sizes - partition.primary_sizes))
+    display = ConfusionOrderDisplay(confusion, partition).plot(cluster=cluster)
+    assert sorted(display.order_) == partition.members(cluster).tolist()
+    own = groups[display.order_] == cluster
+    assert not own.all()
+    assert own[: own.sum()].all()
+    assert len(display.overlap_.get_paths()) == (~own).sum()
+
+
+@pytest.mark.parametrize("cluster", [-1, 4, "plants"])
+def test_unknown_cluster_is_refused(blocks, cluster):
+    confusion, groups = blocks(24, 4)
+    display = ConfusionOrderDisplay(confusion, LabelPartition(np.arange(24), groups))
+    with pytest.raises(ValueError, match=r"cluster must be a number below 4 or the name"):
+        display.plot(cluster=cluster)

@@ -368,3 +368,15 @@ def test_estimators_must_be_fitted_and_have_a_partition():
     flat = LogisticRegression().fit([[0], [1]], [0, 1])
     with pytest.raises(TypeError, match=r"`partition_`.* Got LogisticRegression instead"):
         ClassDendrogramDisplay.from_estimator(flat)
+
+
+def test_branches_below_a_height_become_rows(blocks):
+    confusion, _ = blocks(24, 4)
+    display = ClassDendrogramDisplay.from_confusion(confusion)
+    assert len(display.leaves_) == 24
+    heights = np.sort(np.asarray(display.tree)[:, 2])
+    display.plot(collapse_below=heights[9])
+    assert len(display.leaves_) == 24 - 10
+    assert np.sort(np.concatenate(display.leaves_)).tolist() == list(range(24))
+    display.plot(collapse_below=heights[-1])
+    assert len(display.leaves_) == 1
