@@ -473,14 +473,14 @@ def test_zoom_shows_the_classes_of_one_cluster(blocks, cluster):
 
 def test_zoom_puts_the_guests_of_a_cluster_last(blocks):
     confusion, groups = blocks(24, 4)
-    partition = extend_by_confusion(LabelPartition(np.arange(24), groups), confusion, gamma=4.0)
-    cluster = int(np.argmax(partition.sizes - partition.primary_sizes))
-    display = ConfusionOrderDisplay(confusion, partition).plot(cluster=cluster)
-    assert sorted(display.order_) == partition.members(cluster).tolist()
-    own = groups[display.order_] == cluster
-    assert not own.all()
-    assert own[: own.sum()].all()
-    assert len(display.overlap_.get_paths()) == (~own).sum()
+    membership = np.eye(4, dtype=bool)[groups]
+    guests = np.flatnonzero(groups == 3)[:2]
+    membership[guests, 1] = True
+    partition = LabelPartition(np.arange(24), groups, membership)
+    display = ConfusionOrderDisplay(confusion, partition).plot(cluster=1)
+    assert sorted(display.order_[:6]) == np.flatnonzero(groups == 1).tolist()
+    assert sorted(display.order_[6:]) == guests.tolist()
+    assert len(display.overlap_.get_paths()) == 2
 
 
 @pytest.mark.parametrize("cluster", [-1, 4, "plants"])
