@@ -7,11 +7,13 @@ from ._forward import forward
 from .adaptive_softmax import AdaptiveSoftmaxClassifier
 from .augmentation import Augmentation
 from .augmented import AugmentedNetwork, visited_clusters
+from .auxiliary import AuxiliaryHeads
 from .backbone import BackboneFeatures
 from .branch import BranchClassifier
 from .classifier import TorchClassifier
 from .cnn_classifier import TorchCNNClassifier
 from .convolutional import cnn
+from .export import as_module
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
 from .label_embedding import LabelEmbeddingClassifier
@@ -26,6 +28,7 @@ __all__ = [
     "AdaptiveSoftmaxClassifier",
     "Augmentation",
     "AugmentedNetwork",
+    "AuxiliaryHeads",
     "BackboneFeatures",
     "BranchClassifier",
     "HeadPlan",
@@ -39,6 +42,7 @@ __all__ = [
     "TorchClassifier",
     "TorchMLPClassifier",
     "TransferClassifier",
+    "as_module",
     "chain",
     "cnn",
     "copy_head",

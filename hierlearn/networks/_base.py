@@ -39,6 +39,7 @@ from ._target import (
     encode_target,
     positive_factors,
 )
+from .auxiliary_training import train_with_heads
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -122,6 +123,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     _branchable = True
     # Likewise: are rows read batch by batch, so that a view of them will do?
     _reads_batches = True
+    # A parameter of those networks that may carry auxiliary heads while they are trained.
+    auxiliary: Any = None
 
     # -- what a subclass says --------------------------------------------------------------------
 
@@ -303,6 +306,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         plan: TrainingPlan,
     ) -> list[dict[str, Any]]:
         """Train the network in place and return its history."""
+        if self.auxiliary is not None:
+            return train_with_heads(self.auxiliary, module, train, valid, plan, self.classes_)
         return train_network(module, train, valid, plan)
 
     def _resolve_dtype(self, n_samples: int, batch_size: int) -> torch.dtype:
@@ -453,6 +458,46 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         found = found.astype(np.float64)
         found /= found.sum(axis=1, keepdims=True)
         return found
+
+    # -- taking it elsewhere -------------------------------------------------------------------
+
+    def to_onnx(self, path: Any, *, input_dtype: str = "float32") -> None:
+        """Write the network as an ONNX file, from rows to class posteriors.
+
+        The file takes ``rows``, (n_samples, ...) as in ``fit`` for any number of samples (images as
+        (n_samples, channels, height, width)), and gives ``probabilities`` (n_samples, n_classes),
+        those of ``predict_proba`` in single precision. Its metadata hold, as JSON, ``classes``,
+        ``classes_dtype``, ``multilabel`` and ``row_shape``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        input_dtype : {"float32", "uint8"}, default="float32"
+            Type of the rows that the file takes.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot be converted.
+        MissingExtraError
+            If onnx is not installed, or a layer needs onnxscript, which is not.
+        """
+        from .export import write_onnx
+
+        write_onnx(self, path, input_dtype=input_dtype)
+
+    def _posterior_module(self) -> nn.Module:
+        """Return what ``predict_proba`` computes as one module, sharing the network."""
+        from .export_modules import posterior_network
+
+        check_is_fitted(self, "module_")
+        if type(self)._answer is not BaseTorchClassifier._answer:
+            raise ValueError(
+                "to_onnx and as_module need a classifier whose answers are its network's alone. "
+                f"Got {type(self).__name__} instead; export module_, and do what follows it apart."
+            )
+        return posterior_network(self)
 
     # -- the rest of the contract --------------------------------------------------------------
 

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LRScheduler,
+    PassthroughScoring,
+    PrintLog,
+)
 from skorch.helper import SliceDataset
 from skorch.utils import to_device
 
@@ -60,6 +66,9 @@ class TrainingPlan:
         Factors on the loss of each label's positives.
     augment : callable or None
         From a batch of inputs, on the device, to a changed one; in training only.
+    auxiliary : callable or None
+        From a batch's targets and weights, after the network has run, to what auxiliary heads add
+        to its loss and what is to be recorded of them; in training only.
     """
 
     criterion: Callable[..., torch.nn.Module]
@@ -77,6 +86,7 @@ class TrainingPlan:
     verbose: int = 0
     pos_weight: np.ndarray | None = None
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None
+    auxiliary: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = None
 
 
 class _WeightedNet(NeuralNet):
@@ -88,11 +98,13 @@ class _WeightedNet(NeuralNet):
         n_outputs: int,
         autocast: torch.dtype | None = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        auxiliary: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.n_outputs = n_outputs
         self.autocast = autocast
         self.augment = augment
+        self.auxiliary = auxiliary
         super().__init__(*args, **kwargs)
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
@@ -121,7 +133,12 @@ class _WeightedNet(NeuralNet):
         loss = self.criterion_(y_pred, target)
         if loss.ndim > 1:
             loss = loss.mean(dim=1)
-        return (loss * weight).mean()
+        loss = (loss * weight).mean()
+        if self.auxiliary is None or not training:
+            return loss
+        added, shown = self.auxiliary(target, weight)
+        self.history.record_batch("auxiliary_loss", shown.item())
+        return loss + (added - added.detach())  # its gradient; what is recorded is the network's
 
 
 class _StopOnNonFinite(Callback):
@@ -183,6 +200,9 @@ def _peak_rates(plan: TrainingPlan) -> float | list[float]:
 
 def _callbacks(plan: TrainingPlan, n_batches: int, has_valid: bool) -> list[Any]:
     callbacks: list[Any] = [("finite_loss", _StopOnNonFinite()), *_schedule(plan, n_batches)]
+    if plan.auxiliary is not None:
+        mean = PassthroughScoring("auxiliary_loss", lower_is_better=None, on_train=True)
+        callbacks.append(("auxiliary_loss", mean))
     if has_valid and plan.patience is not None:
         stop = EarlyStopping(patience=plan.patience, load_best=True, sink=lambda message: None)
         callbacks.append(("early_stopping", stop))
@@ -223,7 +243,8 @@ def train_network(
     Returns
     -------
     list of dict
-        ``epoch``, ``train_loss``, ``dur`` (seconds) and, with ``valid``, ``valid_loss``.
+        ``epoch``, ``train_loss``, ``dur`` (seconds) and, with ``valid``, ``valid_loss``, with
+        auxiliary heads ``auxiliary_loss``.
     """
     criterion: dict[str, Any] = {"criterion__reduction": "none"}
     if plan.pos_weight is not None:
@@ -250,8 +271,10 @@ def train_network(
         device=str(plan.device),
         autocast=plan.autocast,
         augment=plan.augment,
+        auxiliary=plan.auxiliary,
         verbose=plan.verbose,
     )
     net.fit(train, None)
-    keys = [key for key in ("epoch", "train_loss", "valid_loss", "dur") if key in net.history[-1]]
+    wanted = ("epoch", "train_loss", "auxiliary_loss", "valid_loss", "dur")
+    keys = [key for key in wanted if key in net.history[-1]]
     return [{key: row[key] for key in keys} for row in net.history]

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ._base import BaseTorchClassifier
+from .auxiliary import AuxiliaryHeads
 from .mlp import mlp
 
 
@@ -29,6 +30,9 @@ class TorchClassifier(BaseTorchClassifier):
         :func:`hierlearn.networks.mlp`.
     module_params : dict, default=None
         Further keyword arguments of ``module``.
+    auxiliary : AuxiliaryHeads, default=None
+        Heads at inner layers that help to train the network and are then discarded, see
+        :class:`hierlearn.networks.AuxiliaryHeads`.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -83,7 +87,8 @@ class TorchClassifier(BaseTorchClassifier):
     module_ : torch.nn.Module
         The trained network.
     history_ : list of dict
-        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss``.
+        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss`` and
+        ``auxiliary_loss``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -114,6 +119,7 @@ class TorchClassifier(BaseTorchClassifier):
         **BaseTorchClassifier._parameter_constraints,
         "module": [callable, None],
         "module_params": [dict, None],
+        "auxiliary": [AuxiliaryHeads, None],
     }
 
     def __init__(
@@ -121,6 +127,7 @@ class TorchClassifier(BaseTorchClassifier):
         module: Callable[..., nn.Module] | None = None,
         *,
         module_params: dict[str, Any] | None = None,
+        auxiliary: AuxiliaryHeads | None = None,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -164,6 +171,7 @@ class TorchClassifier(BaseTorchClassifier):
         )
         self.module = module
         self.module_params = module_params
+        self.auxiliary = auxiliary
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         """Build the untrained network; runs under the fit's own torch seed."""

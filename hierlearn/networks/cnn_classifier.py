@@ -20,6 +20,7 @@ from ._base import BaseTorchClassifier
 from ._data import BatchDataset
 from ._target import check_finite
 from .augmentation import Augmentation
+from .auxiliary import AuxiliaryHeads
 from .convolutional import cnn
 from .images import as_images, check_input_shape, flat_shape
 from .layer_text import parse_layers
@@ -67,6 +68,9 @@ class TorchCNNClassifier(BaseTorchClassifier):
         are, bytes as 0 to 255.
     loader : callable, default=None
         From an item of X to an image, where X is a list of paths.
+    auxiliary : AuxiliaryHeads, default=None
+        Heads at inner layers that help to train the network and are then discarded, see
+        :class:`hierlearn.networks.AuxiliaryHeads`.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -117,7 +121,8 @@ class TorchCNNClassifier(BaseTorchClassifier):
         The trained network: ``standardise``, ``conv1``, ``activation1``, ``pool1``, ...,
         ``output``.
     history_ : list of dict
-        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss``.
+        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss`` and
+        ``auxiliary_loss``.
     n_features_in_ : int
         Number of values in an image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -164,6 +169,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "standardise": ["boolean"],
         "loader": [callable, None],
+        "auxiliary": [AuxiliaryHeads, None],
     }
 
     def __init__(
@@ -176,6 +182,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
         dropout: float = 0.5,
         standardise: bool = True,
         loader: Callable[[Any], Any] | None = None,
+        auxiliary: AuxiliaryHeads | None = None,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -224,6 +231,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
         self.dropout = dropout
         self.standardise = standardise
         self.loader = loader
+        self.auxiliary = auxiliary
 
     # -- the network -----------------------------------------------------------------------------
 

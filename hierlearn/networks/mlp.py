@@ -13,6 +13,7 @@ from torch import nn
 
 from .._validation import Interval, StrOptions
 from ._base import BaseTorchClassifier
+from .auxiliary import AuxiliaryHeads
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -72,6 +73,9 @@ class TorchMLPClassifier(BaseTorchClassifier):
         Probability of dropping a hidden unit during training.
     input_dropout : float, default=0.0
         Probability of dropping a feature during training.
+    auxiliary : AuxiliaryHeads, default=None
+        Heads at inner layers that help to train the network and are then discarded, see
+        :class:`hierlearn.networks.AuxiliaryHeads`.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -121,7 +125,8 @@ class TorchMLPClassifier(BaseTorchClassifier):
     module_ : torch.nn.Sequential
         The trained network: ``hidden1``, ``activation1``, ..., ``output``.
     history_ : list of dict
-        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss``.
+        One record an epoch: ``epoch``, ``train_loss``, ``dur`` and perhaps ``valid_loss`` and
+        ``auxiliary_loss``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -150,6 +155,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         "activation": [StrOptions(set(_ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "auxiliary": [AuxiliaryHeads, None],
     }
 
     def __init__(
@@ -159,6 +165,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         activation: str = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        auxiliary: AuxiliaryHeads | None = None,
         max_epochs: int = 20,
         batch_size: int | str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
@@ -204,6 +211,7 @@ class TorchMLPClassifier(BaseTorchClassifier):
         self.activation = activation
         self.dropout = dropout
         self.input_dropout = input_dropout
+        self.auxiliary = auxiliary
 
     def _make_module(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         return perceptron_of(self, input_shape[0], n_outputs)

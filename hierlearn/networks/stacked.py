@@ -28,8 +28,9 @@ def can_stack(estimator: Any) -> bool:
     """Tell whether an unfitted classifier may be trained beside others of its kind.
 
     So may one of our torch networks whose training is a fixed number of steps that nobody watches:
-    ``early_stopping``, ``callbacks``, ``verbose``, an optimiser of the user's, augmentation and a
-    warm start are reasons to train it alone. Whether its layers fit is seen when it is built.
+    ``early_stopping``, ``callbacks``, ``verbose``, an optimiser of the user's, augmentation,
+    auxiliary heads and a warm start are reasons to train it alone. Whether its layers fit is seen
+    when it is built.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def can_stack(estimator: Any) -> bool:
     watched = estimator.early_stopping or estimator.callbacks or estimator.verbose
     named = isinstance(estimator.optimizer, str) and estimator.optimizer in OPTIMIZERS
     fixed = kind._augmentation is BaseTorchClassifier._augmentation and not estimator._goes_on()
-    return bool(plain and not watched and named and fixed)
+    alone = estimator.auxiliary is None
+    return bool(plain and not watched and named and fixed and alone)
 
 
 def fit_stacked(
