@@ -256,6 +256,7 @@ def test_blocks_and_short_cuts_change_nothing(train, test, monkeypatch):
         monkeypatch.setattr("hierlearn.hierarchy.decomposition._BLOCK_ROWS", 7)
         np.testing.assert_allclose(routed.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(routed.predict(X), clf.classes_[expected.argmax(axis=1)])
+    X = X.copy()
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="X must not contain NaN"):
         clf.predict(X)
