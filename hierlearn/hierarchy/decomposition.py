@@ -49,7 +49,9 @@ from ..partition import (
     learn_partition,
     with_fewer_clusters,
 )
+from ..summary import SummaryMixin
 from .choosing import partition_statistics, selects, with_backbones
+from .exporting import hierarchy_module
 from .family import FamilyPlan, branches_from, choose_members, fit_family
 from .input import (
     check_prefit,
@@ -67,7 +69,7 @@ _BLOCK_ROWS = 8192
 
 
 class HierarchicalDecompositionClassifier(
-    ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+    SummaryMixin, ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
 ):
     """Decompose a many-class problem into a hierarchy of small classifiers, learnt from confusions.
 
@@ -638,6 +640,44 @@ class HierarchicalDecompositionClassifier(
             copied.mixing_ = float(copied.mixing)
         copied.route_frequencies_ = copied._route_frequencies()
         return copied
+
+    def to_onnx(
+        self, path: Any, routing: str | float | None = None, *, input_dtype: str = "float32"
+    ) -> None:
+        """Write the hierarchy as an ONNX file, from rows to class posteriors.
+
+        The file takes ``rows``, (n_samples, ...) as in ``fit`` for any number of samples, and gives
+        ``probabilities`` (n_samples, n_classes), those of ``predict_proba`` in single precision.
+        Unless routing is soft, a class assignment classifier runs for the rows that visit it, and
+        not at all where there are none. Metadata hold, as JSON, ``classes``, ``classes_dtype``,
+        ``row_shape`` and ``routing``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        routing : {"soft", "hard"}, int, float or None, default=None
+            Which clusters are evaluated, see :meth:`rerouted`; None keeps the present routing.
+        input_dtype : {"float32", "uint8"}, default="float32"
+            Type of the rows that the file takes.
+
+        Raises
+        ------
+        ValueError
+            If a member or the base is no torch network, or a layer cannot be converted.
+        MissingExtraError
+            If onnx is not installed, or a layer needs onnxscript, which is not.
+        """
+        from ..networks.export import write_onnx
+
+        check_is_fitted(self)
+        write_onnx(self, path, input_dtype=input_dtype, routing=routing)
+
+    def _posterior_module(self, routing: str | float | None = None) -> Any:
+        """Return what ``predict_proba`` computes as one torch module, sharing the networks."""
+        check_is_fitted(self)
+        rerouted = self if routing is None else self.rerouted(routing)
+        return hierarchy_module(self._family, rerouted.routing, self.mixing_)
 
     def cost_report(self) -> CostReport:
         """Price the flat base and the hierarchy, under the routes that held-out samples take.

@@ -35,7 +35,10 @@ from ..networks.augmenting import (
     is_network,
     open_base,
 )
+from ..networks.export import write_onnx
+from ..networks.export_modules import augmented_posteriors
 from ..partition import PARTITIONERS, LabelPartition, TrainingRows
+from ..summary import SummaryMixin
 from .allocation import ALLOCATIONS
 from .evidence import Evidence, gather_evidence
 from .held_out_check import warn_if_worse
@@ -56,6 +59,7 @@ _FINE_TUNING_LR = 0.1
 
 
 class SpecialistHeadAugmenter(
+    SummaryMixin,
     LogitsMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -595,6 +599,46 @@ class SpecialistHeadAugmenter(
         else:
             copied._route(held_out.scores, held_out.sample_weight)
         return copied
+
+    def to_onnx(
+        self,
+        path: Any,
+        evaluate: str | int | float | None = None,
+        *,
+        input_dtype: str = "float32",
+    ) -> None:
+        """Write the augmented network as an ONNX file, from rows to class posteriors.
+
+        The file takes ``rows``, (n_samples, ...) as in ``fit`` for any number of samples, and gives
+        ``probabilities`` (n_samples, n_classes), those of ``predict_proba`` in single precision.
+        Unless all heads are evaluated, one runs for the rows that visit it, and not at all where
+        there are none. Metadata hold, as JSON, ``classes``, ``classes_dtype``, ``multilabel``,
+        ``row_shape`` and ``evaluate``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        evaluate : "all", int, float or None, default=None
+            Which heads are evaluated, see :meth:`rerouted`; None keeps the present ones.
+        input_dtype : {"float32", "uint8"}, default="float32"
+            Type of the rows that the file takes.
+
+        Raises
+        ------
+        ValueError
+            If the base is a Pipeline, or a layer cannot be converted.
+        MissingExtraError
+            If onnx is not installed, or a layer needs onnxscript, which is not.
+        """
+        check_is_fitted(self, "network_")
+        write_onnx(self, path, input_dtype=input_dtype, evaluate=evaluate)
+
+    def _posterior_module(self, evaluate: str | int | float | None = None) -> Any:
+        """Return what ``predict_proba`` computes as one torch module, sharing the network."""
+        check_is_fitted(self, "network_")
+        rerouted = self if evaluate is None else self.rerouted(evaluate)
+        return augmented_posteriors(rerouted.network_, self._opened)
 
     def cost_report(self, X: Any = None) -> AugmentationReport:
         """Price the base and the augmented network.
