@@ -37,19 +37,20 @@ ROOMS = {
     },
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
+    "summary": {"_names", "partition"},
     "hierarchy": {
         *("exceptions", "_validation", "_rows", "_input", "confusion", "partition", "cost"),
-        "networks",
+        *("networks", "summary"),
     },
     "specialists": {
         *("exceptions", "_validation", "_rows", "_input", "metrics", "confusion", "partition"),
-        *("cost", "networks"),
+        *("cost", "networks", "summary"),
     },
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),
         *("_input", "metrics", "specialists"),
     },
-    "display": {"exceptions", "_names", "_validation", "partition"},
+    "display": {"exceptions", "_names", "_validation", "partition", "summary"},
     "datasets": {"exceptions", "_validation", "partition"},
 }
 
