@@ -81,12 +81,24 @@ class AdaptiveOutput(OutputLayer):
         best = head[:, :frequent].topk(min(k, frequent), dim=1)
         bounds = [*self.cutoffs, self.n_classes]
 
-        def expand(cluster: int, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            codes = self.by_rank[bounds[cluster] : bounds[cluster + 1]]
-            return F.log_softmax(self.softmax.tail[cluster](rows), dim=1), codes
+        def visit(
+            rows: torch.Tensor, clusters: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, int]:
+            values = hidden.new_full((len(rows), k), -torch.inf)
+            codes = torch.zeros((len(rows), k), dtype=torch.int64, device=rows.device)
+            n_scores = 0
+            for cluster in clusters.unique().tolist():
+                own = (clusters == cluster).nonzero()[:, 0]
+                within = F.log_softmax(self.softmax.tail[cluster](hidden[rows[own]]), dim=1)
+                found = within.topk(min(k, within.shape[1]), dim=1)
+                width = found.values.shape[1]
+                values[own, :width] = found.values
+                codes[own, :width] = self.by_rank[bounds[cluster] + found.indices]
+                n_scores += within.numel()
+            return values, codes, n_scores
 
         first = (best.values, self.by_rank[best.indices])
-        values, codes, n_evaluated = routed_top_k(hidden, k, head[:, frequent:], expand, first)
+        values, codes, n_evaluated = routed_top_k(head[:, frequent:], k, visit, first)
         return values, codes, n_evaluated + len(hidden) * frequent
 
     def multiply_adds(self, input_shape: Sequence[int] = ()) -> float:

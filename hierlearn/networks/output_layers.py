@@ -8,10 +8,12 @@ probable classes, exactly, computed where they can lie (``top_k``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import nn
+
+# Visits to clusters whose scores are held at once.
+_MAX_VISITS = 2**14
 
 
 class OutputLayer(nn.Module):
@@ -83,28 +85,31 @@ class OutputLayer(nn.Module):
         return (self.n_classes,)
 
 
+Visit = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, int]]
+
+
 def routed_top_k(
-    hidden: torch.Tensor,
-    k: int,
     gate: torch.Tensor,
-    expand: Callable[[int, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    k: int,
+    visit: Visit,
     first: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Find the most probable classes without looking into clusters that cannot hold one.
 
     A class is at most as probable as its cluster. So each row visits its clusters from the most
-    probable down, until the next is no more probable than its k-th best class so far.
+    probable down, those only that are more probable than its k-th best class so far: the first, the
+    second, then two at a time, four, ..., so that there are few rounds of many visits.
 
     Parameters
     ----------
-    hidden : Tensor of shape (n, in_features)
-    k : int
-        Number of classes wanted.
     gate : Tensor of shape (n, n_clusters)
         Log-probabilities of the clusters.
-    expand : callable
-        From a cluster and rows of ``hidden`` to log-probabilities within the cluster, (n_rows,
-        size), and class codes, (size,).
+    k : int
+        Number of classes wanted.
+    visit : callable
+        From row numbers and their clusters, both of shape (n_visits,), to log-probabilities within
+        the cluster and class codes of each visit's best classes, both of shape (n_visits, at most
+        k), minus infinity where a cluster has fewer, and the number of scores computed.
     first : tuple of Tensor or None, default=None
         Log-probabilities and codes of classes outside all clusters, shape (n, at most k),
         descending.
@@ -115,32 +120,47 @@ def routed_top_k(
     n_evaluated : int
         Scores of classes that were computed.
     """
-    best = hidden.new_full((len(hidden), k), -torch.inf)
-    codes = torch.zeros((len(hidden), k), dtype=torch.int64, device=hidden.device)
+    best = gate.new_full((len(gate), k), -torch.inf)
+    codes = torch.zeros((len(gate), k), dtype=torch.int64, device=gate.device)
     if first is not None:
         best[:, : first[0].shape[1]], codes[:, : first[0].shape[1]] = first
     order = gate.sort(dim=1, descending=True)
-    n_evaluated = 0
-    for bound, clusters in zip(order.values.unbind(1), order.indices.unbind(1), strict=True):
-        active = (bound > best[:, -1]).nonzero()[:, 0]
-        if not len(active):
+    n_evaluated = start = 0
+    while start < gate.shape[1]:
+        part = slice(start, max(start + 1, 2 * start))
+        bounds, clusters = order.values[:, part], order.indices[:, part]
+        rows, columns = (bounds > best[:, -1:]).nonzero().unbind(1)
+        if not len(rows):
             break
-        for cluster, rows in _by_cluster(clusters[active], active):
-            within, members = expand(cluster, hidden[rows])
-            n_evaluated += within.numel()
-            values, places = within.topk(min(k, within.shape[1]), dim=1)
-            values = values + bound[rows, None]
-            merged = torch.cat([best[rows], values], dim=1).topk(k, dim=1)
-            known = torch.cat([codes[rows], members[places]], dim=1)
-            best[rows], codes[rows] = merged.values, known.gather(1, merged.indices)
+        for own in torch.arange(len(rows), device=rows.device).split(_MAX_VISITS):
+            row, column = rows[own], columns[own]
+            within, found, n_scores = visit(row, clusters[row, column])
+            n_evaluated += n_scores
+            _keep_best(best, codes, row, within + bounds[row, column, None], found)
+        start = part.stop
     return best, codes, n_evaluated
 
 
-def _by_cluster(clusters: torch.Tensor, rows: torch.Tensor) -> Any:
-    """Yield each cluster with its rows."""
-    order = clusters.argsort(stable=True)
-    found, counts = clusters[order].unique_consecutive(return_counts=True)
-    return zip(found.tolist(), rows[order].split(counts.tolist()), strict=True)
+def _keep_best(
+    best: torch.Tensor,
+    codes: torch.Tensor,
+    rows: torch.Tensor,
+    values: torch.Tensor,
+    found: torch.Tensor,
+) -> None:
+    """Put what was found into rows, which ascend, of the best so far."""
+    k = best.shape[1]
+    touched, own = rows.unique_consecutive(return_inverse=True)
+    values = torch.cat([best[touched].flatten(), values.flatten()])
+    found = torch.cat([codes[touched].flatten(), found.flatten()])
+    places = torch.arange(len(touched), device=rows.device).repeat_interleave(k)
+    places = torch.cat([places, own.repeat_interleave((len(values) - len(places)) // len(own))])
+    order = values.argsort(descending=True, stable=True)
+    order = order[places[order].argsort(stable=True)]
+    counts = places.bincount()
+    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    kept = order[torch.arange(len(order), device=rows.device) - starts < k].view(-1, k)
+    best[touched], codes[touched] = values[kept], found[kept]
 
 
 def uniform_rows(n_rows: int, width: int, in_features: int | None = None) -> nn.Parameter:

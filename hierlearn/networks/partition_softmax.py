@@ -16,6 +16,7 @@ from .class_clusters import clusters_of_means, default_n_clusters
 from .class_partition import learn_classes
 from .many_class import ManyClassClassifier
 from .output_layers import OutputLayer
+from .sampled_output import SampledOutput
 from .two_level_output import TwoLevelOutput
 
 
@@ -215,7 +216,10 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
         return LabelPartition(self.classes_, clusters_of_means(means, n_clusters, seed))
 
     def _output_layer(self, in_features: int, n_classes: int) -> OutputLayer:
+        if self.partition_.n_clusters == 1:
+            return SampledOutput(in_features, n_classes, n_classes)  # all are looked at: flat
         return TwoLevelOutput(in_features, self.partition_.labels)
 
     def _touched_share(self, layer: Any, batch_size: int) -> float:
-        return batch_size / layer.gate.out_features
+        n_clusters = self.partition_.n_clusters
+        return 1 - (1 - 1 / n_clusters) ** batch_size

@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from .output_layers import OutputLayer, routed_top_k, uniform_rows
 
-# What a visit to a cluster costs beside its products, and what a score does, in multiply-adds.
-_PER_VISIT = 2.5e6
+# In multiply-adds: what a score costs beside its product, what a prediction costs for each tensor
+# of weights, and how many scores of all classes take as long as one in a cluster that a row visits.
 _PER_SCORE = 64
+_PER_BANK = 2.8e6
+_PER_ROUTED = 4
 # Clusters whose numbers of classes are within this factor share a tensor of weights.
 _LIKE_SIZE = 1.25
 
@@ -43,6 +45,7 @@ class TwoLevelOutput(OutputLayer):
     labels: torch.Tensor
     slots: torch.Tensor
     place: torch.Tensor
+    sizes: torch.Tensor
 
     def __init__(self, in_features: int, labels: Any, *, sparse: bool = False) -> None:
         labels = np.asarray(labels)
@@ -69,7 +72,8 @@ class TwoLevelOutput(OutputLayer):
             self._keep(f"codes{number}", codes)
             self._keep(f"clusters{number}", clusters)
             self.weights.append(uniform_rows(len(clusters), width * (in_features + 1), in_features))
-        for name, values in (("labels", labels), ("slots", slots), ("place", place)):
+        kept = {"labels": labels, "slots": slots, "place": place, "sizes": sizes}
+        for name, values in kept.items():
             self._keep(name, values)
 
     def _keep(self, name: str, values: np.ndarray) -> None:
@@ -134,32 +138,35 @@ class TwoLevelOutput(OutputLayer):
     def top_k(self, hidden: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, int]:
         """Return the most probable classes, looking into clusters that can hold one only."""
         gate = F.log_softmax(self.gate(hidden), dim=1)
-        place = self.place.tolist()
+        extended = _with_one(hidden)
 
-        def expand(cluster: int, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            number, at = place[cluster]
-            codes = getattr(self, f"codes{number}")[at]
-            size = self._sizes[cluster]
-            weight = self.weights[number][at].view(-1, self.in_features + 1)[:size]
-            scores = F.linear(rows, weight[:, :-1], weight[:, -1])
-            return F.log_softmax(scores, dim=1), codes[:size]
+        def visit(
+            rows: torch.Tensor, clusters: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, int]:
+            values = hidden.new_full((len(rows), k), -torch.inf)
+            found = torch.zeros((len(rows), k), dtype=torch.int64, device=rows.device)
+            banks, places = self.place[clusters].unbind(1)
+            for number in range(self.n_banks):
+                own = (banks == number).nonzero()[:, 0]
+                if len(own):
+                    codes = getattr(self, f"codes{number}")
+                    scores = self._scores_within(number, places[own], extended[rows[own]])
+                    best = F.log_softmax(scores, dim=1).topk(min(k, codes.shape[1]), dim=1)
+                    width = best.values.shape[1]
+                    values[own, :width] = best.values
+                    found[own, :width] = codes[places[own, None], best.indices]
+            return values, found, int(self.sizes[clusters].sum())
 
-        return routed_top_k(hidden, k, gate, expand)
+        return routed_top_k(gate, k, visit)
 
     def dense_is_faster(self, n_rows: int) -> bool:
         """Tell whether the probabilities of all classes are found sooner than ``top_k``.
 
-        So it is with few classes: a visit to a cluster takes its time however small the cluster.
+        So it is with few rows or classes, as each tensor of weights takes its time however little
+        of it is looked at, and where the clusters are so uncertain that many are looked into.
         """
-        visits = min(n_rows, self.gate.out_features)
-        per_row = self.n_classes * (self.in_features + _PER_SCORE)
-        return n_rows * per_row < _PER_VISIT * visits
-
-    @property
-    def _sizes(self) -> list[int]:
-        if "_size_list" not in self.__dict__:
-            self.__dict__["_size_list"] = self.labels.bincount().tolist()
-        return self.__dict__["_size_list"]
+        saved = self.n_classes - _PER_ROUTED * self.expected_classes
+        return n_rows * saved * (self.in_features + _PER_SCORE) < _PER_BANK * self.n_banks
 
     def multiply_adds(self, input_shape: Sequence[int] = ()) -> float:
         """Return the multiply-adds of the most probable class of a sample, as expected."""

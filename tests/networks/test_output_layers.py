@@ -120,11 +120,12 @@ def test_bound_visits_as_many_clusters_as_it_must():
     within = torch.tensor([[0.3, 0.3, 0.4], [0.9, 0.1, 0.0], [1.0, 0.0, 0.0]]).log()
     visited = []
 
-    def expand(cluster, rows):
-        visited.append(cluster)
-        return within[[cluster]], torch.arange(3) + 3 * cluster
+    def visit(rows, clusters):
+        visited.extend(clusters.tolist())
+        best = within[clusters].max(dim=1, keepdim=True)
+        return best.values, best.indices + 3 * clusters[:, None], 3 * len(rows)
 
-    values, codes, n_evaluated = routed_top_k(torch.zeros(1, 1), 1, gate, expand)
+    values, codes, n_evaluated = routed_top_k(gate, 1, visit)
     assert visited == [0, 1]  # 0.24, then 0.27; the third cluster holds 0.1 at most
     assert (codes.item(), n_evaluated) == (3, 6)
     assert values.exp().item() == pytest.approx(0.27)
