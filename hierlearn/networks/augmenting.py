@@ -471,5 +471,15 @@ def visit_frequencies(
     weight : ndarray of shape (n_samples,) or None, default=None
         Weights of the samples.
     """
-    visits = visited_clusters(torch.as_tensor(np.asarray(posteriors)), members, evaluate)
-    return np.average(visits.numpy(), axis=0, weights=weight)
+    return np.average(visits(posteriors, members, evaluate), axis=0, weights=weight)
+
+
+def visits(
+    posteriors: np.ndarray, members: Sequence[Sequence[int]], evaluate: str | int | float
+) -> np.ndarray:
+    """Return which clusters every sample visits, bool of shape (n_samples, n_clusters).
+
+    Parameters are those of :func:`visit_frequencies`.
+    """
+    found = visited_clusters(torch.as_tensor(np.asarray(posteriors)), members, evaluate)
+    return found.numpy().astype(bool)

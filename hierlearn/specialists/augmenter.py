@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -34,6 +35,7 @@ from ..networks.augmenting import (
     head_features,
     is_network,
     open_base,
+    visits,
 )
 from ..networks.export import write_onnx
 from ..networks.export_modules import augmented_posteriors
@@ -49,7 +51,7 @@ from .input import (
     check_held_out,
     check_input,
 )
-from .plan import HeadSettings, check_sizes, plan_heads
+from .plan import HeadSettings, check_sizes, members_of, plan_heads
 from .report import AugmentationReport, augmentation_report, cost_rows
 from .rounds import MIN_CLASSES_TO_GROUP, given_partitions, learn_partitions
 from .routing import Routing, check_evaluate, check_some_visit, expected_routing
@@ -555,6 +557,23 @@ class SpecialistHeadAugmenter(
             In the order of rounds and clusters; zeros of a head that is not evaluated.
         """
         return head_features(self.network_, self._opened, self._check_X(X))
+
+    def decision_path(self, X: Any) -> sparse.csr_array:
+        """Return which heads are evaluated for every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        csr_array of bool, shape (n_samples, n_heads)
+            In the order of rounds and clusters.
+        """
+        posteriors = base_posteriors(self.network_, self._opened, self._check_X(X))
+        evaluate = self.network_.evaluate
+        rounds = [visits(posteriors, members_of(each), evaluate) for each in self.partitions_]
+        return sparse.csr_array(np.hstack([np.zeros((len(posteriors), 0), dtype=bool), *rounds]))
 
     def rerouted(self, evaluate: str | int | float) -> SpecialistHeadAugmenter:
         """Return this fitted augmenter evaluating other heads; nothing is trained.

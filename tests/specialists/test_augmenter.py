@@ -486,3 +486,13 @@ def test_messages_of_stages(base, train, capsys):
 def test_default_base(train):
     clf = SpecialistHeadAugmenter(**SMALL).fit(*train)
     assert isinstance(clf.base_estimator_, TorchMLPClassifier)
+
+
+@pytest.mark.parametrize("evaluate", ["all", 1, 2, 0.4])
+def test_decision_path_is_what_route_frequencies_count(base, test, evaluate):
+    clf = SpecialistHeadAugmenter(
+        FrozenEstimator(base), APART, classifier="keep", evaluate=evaluate, **SMALL
+    ).fit(*test, X_val=test[0], y_val=test[1])
+    path = clf.decision_path(test[0])
+    assert path.dtype == bool
+    np.testing.assert_allclose(path.mean(axis=0), clf.route_frequencies_[0])
