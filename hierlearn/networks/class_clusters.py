@@ -160,13 +160,16 @@ def is_large(n_classes: int, in_features: int) -> bool:
 def default_n_clusters(n_classes: int, in_features: int) -> int:
     """Return how many clusters a two-level softmax has where nothing is said.
 
-    Four times the square root of the number of classes: a step of training scores all clusters, and
-    moves the weights of all classes in the clusters of the batch; the latter is the larger part.
-    One in a small layer, see :func:`is_large`.
+    Four times the square root of the number of classes, up to twice as many where clusters had more
+    than forty classes else. A step of training scores all clusters, and moves the weights of all
+    classes in the clusters of the batch; the latter is the larger part. One in a small layer, see
+    :func:`is_large`.
     """
     if not is_large(n_classes, in_features):
         return 1
-    return int(np.clip(4 * round(n_classes**0.5), 2, max(2, n_classes // 4)))
+    root = 4 * round(n_classes**0.5)
+    wanted = np.clip(n_classes // 40, root, 2 * root)
+    return int(np.clip(wanted, 2, max(2, n_classes // 4)))
 
 
 def clusters_of_means(means: Any, n_clusters: int, random_state: Any = None) -> NDArray[np.int64]:

@@ -39,8 +39,9 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
         their primary ones.
     n_clusters : int or None, default=None
         Number of clusters of ``partitioner=None``. None is about four times the square root of
-        the number of classes, and one, which is a flat softmax, where that has fewer than 2**20
-        weights: there clusters save little, and can cost accuracy.
+        the number of classes, up to twice as many from 25,000 classes on, and one, which is a flat
+        softmax, where that has fewer than 2**20 weights: there clusters save little, and can cost
+        accuracy.
     activation : {"relu", "tanh", "gelu", "logistic"}, default="relu"
         Activation of the hidden layers.
     dropout, input_dropout : float, default=0.0

@@ -270,6 +270,7 @@ def test_small_layers_are_flat_by_default():
     assert default_n_clusters(1000, 150) == 1
     assert automatic_cutoffs(1.0 / np.arange(1, 1001), 150) == ()
     assert default_n_clusters(10_000, 150) == 400
+    assert default_n_clusters(100_000, 150) == 2500
 
 
 @pytest.mark.parametrize("cutoffs", [[5, 3], [3, 3], [0, 3], [3, 10], [2.5], [[2, 3]], ["a"]])
