@@ -11,7 +11,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 @pytest.mark.parametrize(
     "name",
-    ["cnn.md", "memory.md", "network-selection.md", "taxonomies.md", "label-embeddings.md"],
+    [
+        "cnn.md",
+        "memory.md",
+        "network-selection.md",
+        "taxonomies.md",
+        "label-embeddings.md",
+        "prediction.md",
+    ],
 )
 def test_blocks_run(name, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
