@@ -102,6 +102,7 @@ def test_estimators_are_found():
         "HierarchicalDecompositionClassifier",
         "LabelEmbedder",
         "LabelEmbeddingClassifier",
+        "MultiLabelDecompositionClassifier",
         "NetworkSelector",
         "OnTrunk",
         "PartitionSoftmaxClassifier",

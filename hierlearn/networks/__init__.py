@@ -17,6 +17,7 @@ from .export import as_module
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
 from .label_embedding import LabelEmbeddingClassifier
+from .label_tree_classifier import MultiLabelDecompositionClassifier
 from .mlp import TorchMLPClassifier, mlp
 from .partition_softmax import PartitionSoftmaxClassifier
 from .sampled_softmax import SampledSoftmaxClassifier
@@ -33,6 +34,7 @@ __all__ = [
     "BranchClassifier",
     "HeadPlan",
     "LabelEmbeddingClassifier",
+    "MultiLabelDecompositionClassifier",
     "PartitionSoftmaxClassifier",
     "SampledSoftmaxClassifier",
     "SpecialistHeads",
