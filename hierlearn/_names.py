@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+# Invisible, and read from left to right: keeps what stands beside a right-to-left name in place.
+LEFT_TO_RIGHT = "\u200e"
 _ELLIPSIS = "…"
 _DOTTED_CIRCLE = "◌"
 # Joiners and variation selectors say how their neighbours are drawn, and are drawn as nothing.
@@ -84,6 +86,24 @@ def _atoms(text: str) -> list[str]:
     return atoms
 
 
+def in_a_list(name: str) -> str:
+    """Keep a name that is read from right to left from turning its neighbours around.
+
+    Parameters
+    ----------
+    name : str
+        A name.
+
+    Returns
+    -------
+    name : str
+        The name, between marks where it has right-to-left characters.
+    """
+    if not any(unicodedata.bidirectional(char) in ("R", "AL") for char in name):
+        return name
+    return LEFT_TO_RIGHT + name + LEFT_TO_RIGHT
+
+
 def spell_out(text: str, keep: Callable[[str], bool]) -> str:
     """Replace characters by their code points.
 
@@ -135,13 +155,13 @@ def group_name(head: str | None, members: Sequence[str], max_length: int = 34) -
     >>> group_name("3", ["maple", "oak", "willow", "palm"], max_length=16)
     '3: maple, oak, +2'
     """
-    head = "" if head is None else f"{readable_name(head)}: "
-    shown = [readable_name(members[0])]
+    head = "" if head is None else f"{in_a_list(readable_name(head))}: "
+    shown = [in_a_list(readable_name(members[0]))]
     for name in members[1:]:
-        longer = ", ".join([*shown, readable_name(name)])
-        if len(head) + len(longer) > max_length:
+        longer = [*shown, in_a_list(readable_name(name))]
+        if len(head) + len(", ".join(longer)) > max_length:
             break
-        shown.append(readable_name(name))
+        shown = longer
     if len(shown) < len(members):
         shown.append(f"+{len(members) - len(shown)}")
     return head + ", ".join(shown)

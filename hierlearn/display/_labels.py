@@ -60,7 +60,7 @@ def cluster_number(cluster: object, names: Sequence[str]) -> int:
     ValueError
         If there is none such.
     """
-    if isinstance(cluster, Integral) and 0 <= cluster < len(names):
+    if isinstance(cluster, Integral) and 0 <= int(cluster) < len(names):
         return int(cluster)
     if isinstance(cluster, str) and cluster in names:
         return names.index(cluster)

@@ -135,6 +135,29 @@ def tree_of(estimator: Any, partition: LabelPartition) -> ArrayLike | ClassTree:
     )
 
 
+def check_pair(X: Any, y: Any) -> bool:
+    """Return whether samples and their labels are given.
+
+    Parameters
+    ----------
+    X, y : array-like or None
+        Both or neither.
+
+    Returns
+    -------
+    given : bool
+        Whether they are.
+
+    Raises
+    ------
+    ValueError
+        If only one of them is.
+    """
+    if (X is None) != (y is None):
+        raise ValueError("X and y must be given together, or neither. Got one of them instead.")
+    return X is not None
+
+
 def check_labels_known(partition: LabelPartition, **labels: ArrayLike) -> None:
     """Raise where labels are not classes of a partition.
 

@@ -11,6 +11,7 @@ from hierlearn.display import _matrix
 from hierlearn.display._labels import check_names, cluster_number
 from hierlearn.display._order import as_dense, check_confusion, leaf_order, row_rates, share_inside
 from hierlearn.display._sources import (
+    check_pair,
     confusion_from_labels,
     confusion_of,
     linkage_of,
@@ -257,18 +258,15 @@ class ConfusionOrderDisplay:
             self.colorbar_ = _matrix.draw_colorbar(ax, self.im_, percent=normalize)
 
     def _title(self) -> str:
-        partition, zoomed = self.partition, self.cluster_ is not None
+        partition = self.partition
         title = f"{partition.n_classes} classes in {partition.n_clusters} clusters"
-        if zoomed:
+        if self.cluster_ is not None:
             (name,) = drawable([self._heads()[self.cluster_]])
             title = f"Cluster {readable_name(name)}: {len(self.order_)} of {title}"
         if np.isfinite(self.share_inside_):
-            of = "their" if zoomed else "the"
-            inside = "it" if zoomed else "them"
-            overlap = "" if self.overlap_ is None else " or the overlap (dotted)"
-            title += (
-                f"\n{100 * self.share_inside_:.0f}% of {of} confusion is inside {inside}{overlap}"
-            )
+            of, inside = ("the", "them") if self.cluster_ is None else ("their", "it")
+            title += f"\n{100 * self.share_inside_:.0f}% of {of} confusion is inside {inside}"
+            title += "" if self.overlap_ is None else " or the overlap (dotted)"
         return title
 
     @classmethod
@@ -322,12 +320,10 @@ class ConfusionOrderDisplay:
         """
         require_matplotlib("ConfusionOrderDisplay.from_estimator")
         partition = partition_of(estimator)
-        if (X is None) != (y is None):
-            raise ValueError("X and y must be given together, or neither. Got one of them instead.")
-        if X is None:
-            confusion = confusion_of(estimator)
-        else:
+        if check_pair(X, y):
             confusion = confusion_from_labels(partition, y, estimator.predict(X), sample_weight)
+        else:
+            confusion = confusion_of(estimator)
         display = cls(
             confusion,
             partition,

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._names import JOINERS, readable_name
+from .._names import JOINERS, in_a_list, readable_name
 
 _COLUMNS = 80
 _GAP = "  "
@@ -42,7 +42,7 @@ class Names:
         """Return the first names, within so many columns of a terminal."""
         shown, left = "", len(self.names)
         longest = max(10, min(_NAME_LENGTH, columns // 2 - 2))
-        for name in (readable_name(name, longest) for name in self.names):
+        for name in (in_a_list(readable_name(name, longest)) for name in self.names):
             longer = f"{shown}, {name}" if shown else name
             more = f", +{left - 1}" if left > 1 else ""
             if shown and text_width(longer + more) > columns:

@@ -73,7 +73,7 @@ class _Reader(html.parser.HTMLParser):
 def test_eighty_columns_hold_it_whatever_the_names(fitted, request):
     text = str(request.getfixturevalue(fitted).summary())
     assert max(text_width(line) for line in text.split("\n")) <= 80
-    assert all(char.isprintable() or char in "\n\u200d" for char in text)
+    assert all(char.isprintable() or char in "\n\u200d\u200e" for char in text)
     assert "ratio" in text
     assert "held-out rows" in text
 
