@@ -37,9 +37,10 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     """Multi-layer perceptron with a shallow tree of labels: relevant clusters, labels within.
 
     Labels that occur together share a cluster. A cluster is relevant to a sample that has any of
-    its labels; the network says so for each cluster, and one small network a cluster, on the same
-    hidden features, says which labels the sample has if the cluster is relevant. It learns from the
-    samples to which the cluster is. The probability of a label is the product of the two.
+    its labels; the network says so for each cluster, and one small network a cluster, a linear one
+    on the same hidden features, says which labels the sample has if the cluster is relevant. It
+    learns from the samples to which the cluster is, and from others as ``negatives`` says. The
+    probability of a label is the product of the two.
 
     With ``routing`` a sample visits some clusters only, and the other small networks are not
     evaluated: their labels are as probable as the cluster is, times the share of its samples that
@@ -73,12 +74,12 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     routing : {"soft"}, int or float in (0, 1), default="soft"
         Which clusters a sample visits: all, the so many most probable ones, or those of at least
         that probability and in any case the most probable one. See :meth:`rerouted`.
-    negatives : float, default=0.0
+    negatives : float, default=0.3
         What a sample counts for the small network of a cluster that is not relevant to it, from 0
-        to 1. Probabilities are corrected for it. With 1 the small networks learn from all samples,
-        as a flat network does, and clusters serve to route; between, they learn more from their
-        own samples. More labels a sample and more labels in all want less.
-    cluster_weight : float, default=1.0
+        to 1. Probabilities are corrected for it. With 0 they learn p(label | cluster) from the
+        cluster's own samples alone; with 1 from all samples, as a flat network does, and clusters
+        serve to route.
+    cluster_weight : float, default=0.2
         Factor of the clusters' loss beside that of the labels.
     activation : {"relu", "tanh", "gelu", "logistic"}, default="relu"
         Activation of the hidden layers.
@@ -200,8 +201,8 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         affinity: str = "cooccurrence",
         cv: Any = None,
         routing: str | float = "soft",
-        negatives: float = 0.0,
-        cluster_weight: float = 1.0,
+        negatives: float = 0.3,
+        cluster_weight: float = 0.2,
         activation: str = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
