@@ -26,3 +26,28 @@ def train(digits):
 def test(digits):
     """The other 150."""
     return digits[0][450:], digits[1][450:]
+
+
+@pytest.fixture
+def onnx_session():
+    """Open an ONNX file in onnxruntime, on one thread."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime runs what is exported")
+
+    def opened(path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    return opened
+
+
+@pytest.fixture
+def onnx_probabilities(onnx_session, tmp_path):
+    """Export a fitted estimator and return what onnxruntime makes of rows."""
+
+    def run(estimator, rows, *settings, input_dtype="float32"):
+        estimator.to_onnx(tmp_path / "model.onnx", *settings, input_dtype=input_dtype)
+        session = onnx_session(tmp_path / "model.onnx")
+        return session.run(None, {"rows": rows.astype(input_dtype)})[0]
+
+    return run

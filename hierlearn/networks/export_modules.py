@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._base import BaseTorchClassifier
-from .augmented import AugmentedNetwork, visited_clusters
+from .augmented import AugmentedNetwork
 from .augmenting import OpenBase
 from .branching import Split
 from .head_plan import KERNEL, POOL
@@ -113,7 +113,8 @@ class Part(nn.Module):
         super().__init__()
         self.network = network
         self.source = source
-        self.register_buffer("codes", torch.tensor(list(codes), dtype=torch.int64))
+        self.columns = tuple(int(code) for code in codes)  # known when nothing is computed
+        self.register_buffer("codes", torch.tensor(self.columns, dtype=torch.int64))
 
     def forward(self, sources: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return its columns, shape (n_samples, n_codes)."""
@@ -278,21 +279,18 @@ class AugmentedPosteriors(nn.Module):
             )
             for heads in network.heads
         )
-
-    def members(self, number: int) -> list[list[int]]:
-        """Return the codes of each cluster of a round."""
-        heads: Any = self.rounds[number]
-        return [part.codes.tolist() for part in heads]
+        for number, heads in enumerate(network.heads):
+            wired = torch.zeros(heads.plan.n_heads, self.n_outputs)
+            for head, codes in enumerate(heads.plan.members):
+                wired[head, list(codes)] = 1.0
+            self.register_buffer(f"wiring{number}", wired.to(self.base.classifier.weight.dtype))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return class or label posteriors, shape (n_samples, n_outputs)."""
         x = x.to(self.base.classifier.weight.dtype).reshape(x.shape[0], *self.row_shape)
         logits, attach, own = self.base(x)
         posteriors = self._finished(logits)
-        visits = [
-            visited_clusters(posteriors, self.members(number), self.evaluate).to(logits.dtype)
-            for number in range(len(self.rounds))
-        ]
+        visits = [self._visits(posteriors, number) for number in range(len(self.rounds))]
         total = self._start(logits, own, visits)
         for heads, visit in zip(self.rounds, visits, strict=True):
             parts: Any = heads
@@ -303,6 +301,16 @@ class AugmentedPosteriors(nn.Module):
 
     def _finished(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid() if self.finish == "sigmoid" else logits.softmax(dim=1)
+
+    def _visits(self, posteriors: torch.Tensor, number: int) -> torch.Tensor:
+        """Return which heads of a round each row visits, 0 and 1; see `visited_clusters`."""
+        mass = posteriors @ self.wiring(number).T
+        if self.evaluate == "all":
+            return torch.ones_like(mass)
+        if not isinstance(self.evaluate, Integral):
+            return (mass >= float(self.evaluate)).to(mass.dtype)
+        k = min(int(self.evaluate), mass.shape[1])
+        return torch.zeros_like(mass).scatter(1, mass.topk(k, dim=1).indices, 1.0)
 
     def _start(
         self, logits: torch.Tensor, own: torch.Tensor, visits: list[torch.Tensor]
@@ -318,11 +326,7 @@ class AugmentedPosteriors(nn.Module):
 
     def wiring(self, number: int) -> torch.Tensor:
         """Return which head of a round is wired to which label, (n_heads, n_outputs), 0 and 1."""
-        members = self.members(number)
-        wired = self.base.classifier.weight.new_zeros(len(members), self.n_outputs)
-        for head, codes in enumerate(members):
-            wired[head, codes] = 1.0
-        return wired
+        return self.get_buffer(f"wiring{number}")
 
 
 def augmented_posteriors(network: AugmentedNetwork, base: OpenBase) -> AugmentedPosteriors:

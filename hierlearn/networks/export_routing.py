@@ -95,7 +95,7 @@ def _hierarchy(graph: Graph, module: RoutedPosteriors, value: Value) -> Value:
 def _spread(graph: Graph, part: Part, sources: Sources, n_columns: int) -> Value:
     """Return a part's columns in their places, those of equal code added up."""
     found = emit_posteriors(graph, part.network, sources[part.source])
-    codes = part.codes.tolist()
+    codes = list(part.columns)
     if codes == list(range(n_columns)):
         return found
     sums = np.zeros((n_columns, len(codes)), dtype=np.float32)
@@ -220,7 +220,7 @@ def _added_up(
     conditional: bool,
 ) -> str:
     """Return ``sum_i weight_i * part_i`` with every part's columns in their places."""
-    order = [code for part in parts for code in part.codes.tolist()]
+    order = [code for part in parts for code in part.columns]
     if conditional and weights is not None:
         visiting = _visiting(graph, weights, len(parts))
         found = [
@@ -252,7 +252,7 @@ def _if_visited(
     """Evaluate a part for the rows that visit it, if there are any; zeros elsewhere."""
 
     def zeros(inner: Graph) -> str:
-        shape = [visiting.n_rows, _integers(inner, len(part.codes))]
+        shape = [visiting.n_rows, _integers(inner, len(part.columns))]
         return inner.op("ConstantOfShape", inner.op("Concat", *shape, axis=0))
 
     def visited(inner: Graph) -> str:
