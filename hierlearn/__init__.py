@@ -57,11 +57,13 @@ _SUBMODULES = (
 # imports below (which only type checkers read) together.
 _HOMES = {
     "AdaptiveSoftmaxClassifier": "networks",
+    "AuxiliaryHeads": "networks",
     "BackboneFeatures": "networks",
     "CentroidPartitioner": "partition",
     "ClassTree": "partition",
     "ConfusionLinkagePartitioner": "partition",
     "ConfusionSpectralPartitioner": "partition",
+    "DistilledClassifier": "networks",
     "HierarchicalDecompositionClassifier": "hierarchy",
     "LabelEmbedder": "embedding",
     "LabelEmbeddingClassifier": "networks",
@@ -86,11 +88,13 @@ _HOMES = {
 
 __all__ = [
     "AdaptiveSoftmaxClassifier",
+    "AuxiliaryHeads",
     "BackboneFeatures",
     "CentroidPartitioner",
     "ClassTree",
     "ConfusionLinkagePartitioner",
     "ConfusionSpectralPartitioner",
+    "DistilledClassifier",
     "HierarchicalDecompositionClassifier",
     "LabelEmbedder",
     "LabelEmbeddingClassifier",
@@ -153,7 +157,9 @@ if TYPE_CHECKING:
     )
     from hierlearn.networks import (
         AdaptiveSoftmaxClassifier,
+        AuxiliaryHeads,
         BackboneFeatures,
+        DistilledClassifier,
         LabelEmbeddingClassifier,
         MultiLabelDecompositionClassifier,
         PartitionSoftmaxClassifier,

@@ -43,6 +43,7 @@ def random_backbone(weights=None):
 # What an estimator is checked with that cannot do without, or would take minutes.
 SETTINGS = {
     "BackboneFeatures": {"backbone": random_backbone()},
+    "DistilledClassifier": {"teacher": GaussianNB()},
     "NetworkSelector": {"candidates": [LogisticRegression(), GaussianNB()]},
     "OnTrunk": {"estimator": LogisticRegression()},
     "TorchCNNClassifier": {"network": ("conv 3x3|16",), "max_epochs": 30, "lr": 0.02},
@@ -55,7 +56,9 @@ def public_estimators():
     names = set(hierlearn.__all__) - set(hierlearn._SUBMODULES)
     public = [getattr(hierlearn, name) for name in sorted(names)]
     return [
-        value for value in public if isinstance(value, type) and issubclass(value, BaseEstimator)
+        value
+        for value in public
+        if isinstance(value, type) and issubclass(value, BaseEstimator) and hasattr(value, "fit")
     ]
 
 
@@ -99,6 +102,7 @@ def test_estimators_are_found():
         "CentroidPartitioner",
         "ConfusionLinkagePartitioner",
         "ConfusionSpectralPartitioner",
+        "DistilledClassifier",
         "HierarchicalDecompositionClassifier",
         "LabelEmbedder",
         "LabelEmbeddingClassifier",

@@ -16,17 +16,20 @@ several seeds, paired. :func:`compare` measures all of them and says whether to 
 from .comparing import compare, compare_once
 from .comparison import Comparison, Measurement
 from .decomposition import GateAlone, permuted
+from .distillation import DistillationReport, distillation_report
 from .measuring import measure
 from .specialists import one_head_for_all, permuted_plans, regrown
 from .training import as_expensive, equal_epochs, trained_as_long
 
 __all__ = [
     "Comparison",
+    "DistillationReport",
     "GateAlone",
     "Measurement",
     "as_expensive",
     "compare",
     "compare_once",
+    "distillation_report",
     "equal_epochs",
     "measure",
     "one_head_for_all",

@@ -13,6 +13,7 @@ from .branch import BranchClassifier
 from .classifier import TorchClassifier
 from .cnn_classifier import TorchCNNClassifier
 from .convolutional import cnn
+from .distillation import DistilledClassifier
 from .export import as_module
 from .head_plan import HeadPlan, maps_multiply_adds, stack_multiply_adds
 from .heads import SpecialistHeads
@@ -32,6 +33,7 @@ __all__ = [
     "AuxiliaryHeads",
     "BackboneFeatures",
     "BranchClassifier",
+    "DistilledClassifier",
     "HeadPlan",
     "LabelEmbeddingClassifier",
     "MultiLabelDecompositionClassifier",

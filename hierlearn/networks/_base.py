@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import nn
 
-from .._rows import RowView, select_rows
+from .._rows import RowView
 from .._validation import (
     Interval,
     StrOptions,
@@ -40,6 +41,7 @@ from ._target import (
     positive_factors,
 )
 from .auxiliary_training import train_with_heads
+from .soft_targets import SoftTargets
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -125,6 +127,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     _reads_batches = True
     # A parameter of those networks that may carry auxiliary heads while they are trained.
     auxiliary: Any = None
+    # What a teacher says of the rows, while a student is trained on it.
+    _soft: SoftTargets | None = None
 
     # -- what a subclass says --------------------------------------------------------------------
 
@@ -288,8 +292,12 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         )
         dtype = self._resolve_dtype(len(weight), int(batch_size))
         self._input_shape = tuple(X.shape[1:])
-        train, valid = self._split(BatchDataset(X, target, weight, dtype), int(split_seed))
+        soft = self._soft
+        data = BatchDataset(X, target, weight, dtype, None if soft is None else soft.values)
+        train, valid = self._split(data, int(split_seed))
         plan = self._plan(target, weight, device, int(batch_size), int(seed))
+        if soft is not None:
+            plan = replace(plan, criterion=soft.criterion(self.multilabel_))
         return train, valid, plan
 
     def _new_module(self, train: BatchDataset) -> nn.Module:
@@ -319,13 +327,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     def _split(self, data: BatchDataset, seed: int) -> tuple[BatchDataset, BatchDataset | None]:
         if not self.early_stopping:
             return data, None
-        parts = self._holdout(data.target, seed)
-        train, valid = (
-            BatchDataset(
-                select_rows(data.X, rows), data.target[rows], data.weight[rows], data.dtype
-            )
-            for rows in parts
-        )
+        train, valid = (data.part(rows) for rows in self._holdout(data.target, seed))
         return train, valid
 
     def _holdout(self, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

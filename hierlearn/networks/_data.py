@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from .._rows import select_rows
+
 # Elements of one dense prediction batch; bounds memory when a wide sparse X is densified. A batch
 # that stays in a CPU's cache is read once; a GPU is kept busy by large ones.
 _BATCH_ELEMENTS = {"cpu": 2**22, "cuda": 2**24}
@@ -78,25 +80,43 @@ class BatchDataset(torch.utils.data.Dataset):
         Weight of every sample in the loss.
     dtype : torch.dtype
         Floating type of the network.
+    soft : ndarray of shape (n_samples, n_classes), default=None
+        What a teacher says of each sample, handed out beside the weight.
     """
 
-    def __init__(self, X: Any, target: Any, weight: np.ndarray, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        X: Any,
+        target: Any,
+        weight: np.ndarray,
+        dtype: torch.dtype,
+        soft: np.ndarray | None = None,
+    ) -> None:
         self.X = X
         self.target = target
         self.weight = weight
         self.dtype = dtype
+        self.soft = soft
 
     def __len__(self) -> int:
         return self.target.shape[0]
 
     def __getitems__(self, indices: list[int]) -> tuple[Any, tuple[torch.Tensor, ...]]:
-        """Return ``X, (target, weight)`` of the given rows as tensors."""
+        """Return ``X, (target, weight)`` of the given rows as tensors, perhaps with ``soft``."""
         rows = np.asarray(indices)
         target = as_tensor(self.target[rows])
         if target.ndim > 1:
             target = target.to(self.dtype)
         weight = as_tensor(self.weight[rows], self.dtype)
-        return self._inputs(rows), (target, weight)
+        if self.soft is None:
+            return self._inputs(rows), (target, weight)
+        return self._inputs(rows), (target, weight, as_tensor(self.soft[rows], self.dtype))
+
+    def part(self, rows: np.ndarray) -> BatchDataset:
+        """Return some of the rows."""
+        soft = None if self.soft is None else self.soft[rows]
+        X = select_rows(self.X, rows)
+        return BatchDataset(X, self.target[rows], self.weight[rows], self.dtype, soft)
 
     def _inputs(self, rows: np.ndarray) -> Any:
         taken = take_rows(self.X, rows)

@@ -121,7 +121,7 @@ class _WeightedNet(NeuralNet):
         self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False
     ) -> torch.Tensor:
         """Return the weighted mean loss of a batch; weights have mean one over the data."""
-        target, weight = to_device(y_true, self.device)
+        target, weight, *soft = to_device(y_true, self.device)
         wanted = (len(weight), self.n_outputs)
         got = getattr(y_pred, "shape", type(y_pred).__name__)
         if got != wanted:
@@ -130,7 +130,7 @@ class _WeightedNet(NeuralNet):
                 f"n_outputs). Got {got if isinstance(got, str) else tuple(got)} instead; give its "
                 "last layer n_outputs units."
             )
-        loss = self.criterion_(y_pred, target)
+        loss = self.criterion_(y_pred, target, *soft)
         if loss.ndim > 1:
             loss = loss.mean(dim=1)
         loss = (loss * weight).mean()

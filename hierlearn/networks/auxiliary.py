@@ -29,8 +29,9 @@ class AuxiliaryHeads(BaseEstimator):
         layers with weights, a third and two thirds of the way up.
     target : "classes", LabelPartition or dict, default="classes"
         What the heads learn: the classes of y, or to name the primary cluster of a sample's class.
-        A dict names the classes of each cluster, see :meth:`LabelPartition.from_dict`. Clusters of
-        a multi-label y are those of any of a sample's labels. A partition may know more classes
+        A dict goes from cluster to its classes, see :meth:`LabelPartition.from_dict`, or from class
+        to the name of its cluster. Clusters of a multi-label y are those of any of a sample's
+        labels. A partition may know more classes
         than y has, so that one serves all folds.
     weight : float, default=0.3
         Factor on the loss of each head.
@@ -61,8 +62,7 @@ class AuxiliaryHeads(BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from hierlearn import TorchMLPClassifier
-    >>> from hierlearn.networks import AuxiliaryHeads
+    >>> from hierlearn import AuxiliaryHeads, TorchMLPClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = TorchMLPClassifier(
     ...     (32, 32, 32), auxiliary=AuxiliaryHeads(at=["hidden1"]), max_epochs=10, random_state=0

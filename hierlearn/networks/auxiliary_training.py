@@ -92,8 +92,8 @@ def clusters_of(target: Any, classes: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    target : LabelPartition or mapping
-        It may know more classes.
+    target : LabelPartition or dict
+        See :class:`AuxiliaryHeads`; it may know more classes.
     classes : ndarray of shape (n_classes,)
 
     Returns
@@ -108,8 +108,7 @@ def clusters_of(target: Any, classes: np.ndarray) -> np.ndarray:
     >>> clusters_of(groups, np.array(["car", "cat", "dog"])).tolist()
     [1, 0, 0]
     """
-    partition = target if isinstance(target, LabelPartition) else LabelPartition.from_dict(target)
-    cluster_of = dict(zip(partition.classes.tolist(), partition.labels.tolist(), strict=True))
+    cluster_of = _cluster_of(target)
     missing = [label for label in classes.tolist() if label not in cluster_of]
     if missing:
         raise PartitionError(
@@ -123,6 +122,15 @@ def clusters_of(target: Any, classes: np.ndarray) -> np.ndarray:
             "target='classes'."
         )
     return clusters.astype(np.int64)
+
+
+def _cluster_of(target: Any) -> dict[Any, Any]:
+    """Return the cluster of each class, by label."""
+    if not isinstance(target, LabelPartition):
+        if all(np.ndim(value) == 0 and not isinstance(value, dict) for value in target.values()):
+            return dict(target)
+        target = LabelPartition.from_dict(target)
+    return dict(zip(target.classes.tolist(), target.labels.tolist(), strict=True))
 
 
 class ReadPoint(NamedTuple):

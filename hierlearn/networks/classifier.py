@@ -32,7 +32,7 @@ class TorchClassifier(BaseTorchClassifier):
         Further keyword arguments of ``module``.
     auxiliary : AuxiliaryHeads, default=None
         Heads at inner layers that help to train the network and are then discarded, see
-        :class:`hierlearn.networks.AuxiliaryHeads`.
+        :class:`hierlearn.AuxiliaryHeads`.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"

@@ -70,7 +70,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
         From an item of X to an image, where X is a list of paths.
     auxiliary : AuxiliaryHeads, default=None
         Heads at inner layers that help to train the network and are then discarded, see
-        :class:`hierlearn.networks.AuxiliaryHeads`.
+        :class:`hierlearn.AuxiliaryHeads`.
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int or "auto", default="auto"
@@ -259,7 +259,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
         batches = (
             train.__getitems__(list(part)) for part in np.array_split(rows, -(-n_measured // _ROWS))
         )
-        first.measure((images, weight) for images, (_, weight) in batches)
+        first.measure((images, weight) for images, (_, weight, *_) in batches)
 
     def _augmentation(self) -> Augmentation | None:
         changes = Augmentation(self.augment)

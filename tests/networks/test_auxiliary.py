@@ -145,15 +145,17 @@ def test_heads_learn_clusters(digits, target):
     assert clf.predict_proba(X).shape == (400, 10)
 
 
-def test_partition_and_dict_are_the_same(digits):
+def test_partition_and_dicts_are_the_same(digits):
     X, y = digits
     y = np.array([f"digit {label}" for label in y])
     groups = {"low": [f"digit {i}" for i in range(5)], "high": [f"digit {i}" for i in range(5, 10)]}
-    fits = [
+    by_class = {label: name for name, labels in groups.items() for label in labels}
+    plain, *others = [
         perceptron(AuxiliaryHeads(target=target)).fit(X, y)
-        for target in (groups, LabelPartition.from_dict(groups))
+        for target in (LabelPartition.from_dict(groups), groups, by_class)
     ]
-    assert_same_weights(*fits)
+    for other in others:
+        assert_same_weights(plain, other)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
