@@ -16,14 +16,18 @@ from torch import nn
 from .._validation import Interval, StrOptions, plain_labels
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
+from ._forward import evaluating
+from ._outputs import Finish
 from ._runtime import resolve_device, threads
 from ._skorch import TrainingPlan, train_network
 from .lazy_adam import LazyAdamW
 from .mlp import _ACTIVATIONS, perceptron_of
-from .output_layers import OutputLayer
+from .output_layers import OutputLayer, highest
 
 # Log-probabilities computed at a time.
 _MAX_ELEMENTS = 2**24
+# Rows of an ordinary batch of a prediction, which is cut where it has more log-probabilities.
+_BATCH_ROWS = 1024
 # Training rows on which it is measured how many classes a prediction looks at.
 _N_PROBED = 1024
 # A smaller layer is moved whole in no time.
@@ -128,11 +132,18 @@ class ManyClassClassifier(BaseTorchClassifier):
 
     # -- predicting ----------------------------------------------------------------------------
 
-    def _logits(self, X: Any) -> np.ndarray:
-        """Return log-probabilities, which are logits, too."""
-        n_rows = max(1, _MAX_ELEMENTS // len(self.classes_))
-        parts = self._by_batch(X, n_rows, lambda network, hidden: (network.output(hidden),))
-        return parts[0]
+    def _answer(self, X: Any, finish: Finish) -> np.ndarray:
+        n_rows = _MAX_ELEMENTS // len(self.classes_)
+        if n_rows >= _BATCH_ROWS:
+            return super()._answer(X, finish)
+
+        def answer(network: Any, hidden: torch.Tensor) -> tuple[torch.Tensor]:
+            return (finish(network.output(hidden)),)
+
+        return self._by_batch(self._check_X(X), max(1, n_rows), answer)[0]
+
+    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.exp()  # they are normalised log-probabilities
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of every row.
@@ -185,7 +196,7 @@ class ManyClassClassifier(BaseTorchClassifier):
     def _top_k(self, X: Any, k: int) -> list[np.ndarray]:
         def best(network: Any, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             if network.output.dense_is_faster(len(hidden)):
-                values, codes = network.output(hidden).topk(k, dim=1)
+                values, codes = highest(network.output(hidden), k)
             else:
                 values, codes, _ = network.output.top_k(hidden, k)
             return codes, values
@@ -202,11 +213,11 @@ class ManyClassClassifier(BaseTorchClassifier):
     ) -> list[np.ndarray]:
         """Return what the network answers, batch by batch."""
         device = resolve_device(self.device, fitted=True)
-        module = self.module_.to(device).eval()
-        dtype = next(module.parameters()).dtype
+        module = self.module_
+        dtype = evaluating(module, device)
         parts = []
         with torch.inference_mode(), threads(self.n_jobs):
-            for rows in prediction_slices(X.shape):
+            for rows in prediction_slices(X.shape, device.type):
                 hidden = _hidden(module, as_tensor(X[rows], dtype).to(device))
                 for piece in hidden.split(n_rows or len(hidden)):
                     parts.append([values.cpu().numpy() for values in answer(module, piece)])

@@ -69,8 +69,8 @@ class OutputLayer(nn.Module):
         n_evaluated : int
             Scores of classes computed on the way, over all rows.
         """
-        best = self(hidden).topk(k, dim=1)
-        return best.values, best.indices, len(hidden) * self.n_classes
+        values, codes = highest(self(hidden), k)
+        return values, codes, len(hidden) * self.n_classes
 
     def dense_is_faster(self, n_rows: int) -> bool:
         """Tell whether the probabilities of all classes are found sooner than ``top_k``."""
@@ -161,6 +161,13 @@ def _keep_best(
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
     kept = order[torch.arange(len(order), device=rows.device) - starts < k].view(-1, k)
     best[touched], codes[touched] = values[kept], found[kept]
+
+
+def highest(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the k highest scores of every row, descending, and their columns."""
+    # A maximum is found in a fraction of the time that the first one of a ranking takes.
+    best = scores.max(dim=1, keepdim=True) if k == 1 else scores.topk(k, dim=1)
+    return best.values, best.indices
 
 
 def uniform_rows(n_rows: int, width: int, in_features: int | None = None) -> nn.Parameter:

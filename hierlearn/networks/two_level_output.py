@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .output_layers import OutputLayer, routed_top_k, uniform_rows
+from .output_layers import OutputLayer, highest, routed_top_k, uniform_rows
 
 # In multiply-adds: what a score costs beside its product, what a prediction costs for each tensor
 # of weights, and how many scores of all classes take as long as one in a cluster that a row visits.
@@ -151,10 +151,10 @@ class TwoLevelOutput(OutputLayer):
                 if len(own):
                     codes = getattr(self, f"codes{number}")
                     scores = self._scores_within(number, places[own], extended[rows[own]])
-                    best = F.log_softmax(scores, dim=1).topk(min(k, codes.shape[1]), dim=1)
-                    width = best.values.shape[1]
-                    values[own, :width] = best.values
-                    found[own, :width] = codes[places[own, None], best.indices]
+                    width = min(k, codes.shape[1])
+                    best, slots = highest(F.log_softmax(scores, dim=1), width)
+                    values[own, :width] = best
+                    found[own, :width] = codes[places[own, None], slots]
             return values, found, int(self.sizes[clusters].sum())
 
         return routed_top_k(gate, k, visit)
