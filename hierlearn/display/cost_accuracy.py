@@ -224,7 +224,10 @@ class CostAccuracyDisplay:
         if costs.min() > 0 and costs.max() > _LOG_FROM * costs.min():
             ax.set_xscale("log")
         else:
-            ax.set_xlim(0, 1.06 * costs.max() or 1.0)
+            # Zero is shown unless that would crowd all points at one end.
+            margin = 0.2 * max(np.ptp(costs), 0.1 * costs.max())
+            start = costs.min() - margin if costs.min() > 0.5 * costs.max() else 0.0
+            ax.set_xlim(start, costs.max() + margin or 1.0)
             ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
         ax.set_xlabel("Multiply-adds of a prediction", fontsize=10, color=INK)

@@ -24,7 +24,7 @@ def test_bars_are_sizes_overlap_and_shares_most_confused_first():
     assert _lengths(display.bars_["within"]) == pytest.approx([0.3, 0.25])
     assert _lengths(display.bars_["between"]) == pytest.approx([0.1, 0.05])
     names = [label.get_text() for label in display.axes_[0].get_yticklabels()]
-    assert names == ["1: d, c", "0: a, b"]
+    assert names == ["1: c, d", "0: a, b"]
     assert "1.25 clusters on average" in display.ax_.get_title(loc="left")
 
 

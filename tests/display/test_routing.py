@@ -110,3 +110,6 @@ class _Partitioned(BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return True
+
+    def fit(self):
+        return self
