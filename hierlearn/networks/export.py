@@ -62,7 +62,7 @@ def as_module(estimator: Any, **settings: Any) -> nn.Module:
     ...     (torch.zeros(2, 64),),
     ...     dynamic_shapes=({0: torch.export.Dim("rows")},),
     ... )
-    >>> program.module()(torch.from_numpy(X[:5])).shape
+    >>> program.module()(torch.from_numpy(X[:5]).float()).shape
     torch.Size([5, 10])
     """
     build = getattr(estimator, "_posterior_module", None)
