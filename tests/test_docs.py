@@ -12,8 +12,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 @pytest.mark.parametrize(
     "name",
     [
+        "auxiliary.md",
         "cnn.md",
         "displays.md",
+        "distillation.md",
         "memory.md",
         "network-selection.md",
         "taxonomies.md",
