@@ -88,12 +88,15 @@ class DistillationReport:
         return "\n".join([*lines, self._sentence()])
 
     def _sentence(self) -> str:
-        gain = 100 * (self.student.score - self.alone.score)
-        kept = f"keeps {self.kept:.0%} of the teacher's lead".replace("%", " %")
+        ratio = self.cost_ratio
+        cost = "" if math.isnan(ratio) else f" at {ratio:.2f} times its multiply-adds"
         if math.isnan(self.kept):
-            kept = f"is {gain:+.2f} points from the network alone, which the teacher does not lead"
-        cost = "" if math.isnan(self.cost_ratio) else f" at {self.cost_ratio:.2f} times its"
-        return f"The student {kept}{cost and cost + ' multiply-adds'}."
+            gain = 100 * (self.student.score - self.alone.score)
+            return (
+                f"The teacher does not lead the network alone; the student is {gain:+.2f} points "
+                "from that."
+            )
+        return f"The student keeps {100 * self.kept:.0f} % of the teacher's lead{cost}."
 
 
 def distillation_report(

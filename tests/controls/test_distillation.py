@@ -78,7 +78,11 @@ def test_multilabel(data):
     [
         ((0.9, 0.85, 0.8), 0.5, "keeps 50 % of the teacher's lead at 0.50 times"),
         ((0.9, 0.7, 0.8), -1.0, "keeps -100 % of"),
-        ((0.8, 0.85, 0.8), math.nan, r"is \+5.00 points from the network alone"),
+        (
+            (0.8, 0.85, 0.8),
+            math.nan,
+            r"does not lead the network alone; the student is \+5.00 points",
+        ),
     ],
 )
 def test_what_is_kept(scores, kept, sentence):
