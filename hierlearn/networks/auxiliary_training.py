@@ -106,7 +106,7 @@ def clusters_of(target: Any, classes: np.ndarray) -> np.ndarray:
     >>> from hierlearn.networks.auxiliary_training import clusters_of
     >>> groups = {"pets": ["cat", "dog"], "birds": ["owl"], "vehicles": ["car"]}
     >>> clusters_of(groups, np.array(["car", "cat", "dog"])).tolist()
-    [1, 0, 0]
+    [0, 1, 1]
     """
     cluster_of = _cluster_of(target)
     missing = [label for label in classes.tolist() if label not in cluster_of]
@@ -115,13 +115,15 @@ def clusters_of(target: Any, classes: np.ndarray) -> np.ndarray:
             "target must give every class of y a cluster. Got none for "
             f"{missing[:5]} of {len(missing)} missing classes instead; name their clusters."
         )
-    found, clusters = np.unique([cluster_of[c] for c in classes.tolist()], return_inverse=True)
-    if len(found) < 2:
+    names = [cluster_of[label] for label in classes.tolist()]
+    # Numbered as they come, so that the same clusters are the same heads whatever they are called.
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    if len(numbers) < 2:
         raise ValueError(
             "target must put the classes of y into at least 2 clusters. Got one instead; use "
             "target='classes'."
         )
-    return clusters.astype(np.int64)
+    return np.array([numbers[name] for name in names], dtype=np.int64)
 
 
 def _cluster_of(target: Any) -> dict[Any, Any]:
