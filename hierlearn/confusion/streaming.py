@@ -23,6 +23,9 @@ from hierlearn.confusion.matrices import (
 
 __all__ = ["StreamingConfusion"]
 
+# So many entries are kept aside however small the sums are.
+_FEW_ENTRIES = 2**16
+
 
 class StreamingConfusion:
     """Add up the confusion matrix of samples that come in batches.
@@ -82,7 +85,7 @@ class StreamingConfusion:
         self._weight = 0.0
         self._class_weight = np.zeros(self.n_classes)
         self._sums = sp.csr_array((self.n_classes, self.n_classes))
-        self._recent: list[sp.csr_array] = []
+        self._recent: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
 
     def update(self, scores: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Add a batch of scores.
@@ -213,15 +216,21 @@ class StreamingConfusion:
         return sp.csr_array(rows.T @ detected)
 
     def _add(self, batch: sp.csr_array) -> None:
-        """Keep small sums aside until they are worth a pass over the large one."""
-        self._recent.append(batch)
-        if sum(part.nnz for part in self._recent) > self._sums.nnz:
+        """Keep the entries of small sums aside until they are worth a pass over the large one."""
+        entries = batch.tocoo()
+        places = entries.row.astype(np.int64) * self.n_classes + entries.col
+        self._recent.append((places, entries.data))
+        n_recent = sum(len(places) for places, _ in self._recent)
+        if n_recent > max(self._sums.nnz, self.n_classes, _FEW_ENTRIES):
             self._fold()
 
     def _fold(self) -> None:
-        for part in self._recent:
-            self._sums = sp.csr_array(self._sums + part)
-        self._recent = []
+        if self._recent:
+            places, values = (np.concatenate(part) for part in zip(*self._recent, strict=True))
+            entries = (values, np.divmod(places, self.n_classes))
+            recent = sp.coo_array(entries, shape=self._sums.shape)
+            self._sums = sp.csr_array(self._sums + recent.tocsr())
+            self._recent = []
 
 
 def _rows_of_highest(indices: ArrayLike, values: ArrayLike, n_classes: int) -> sp.csr_array:

@@ -210,4 +210,4 @@ class Dropping:
         kept = torch.zeros_like(x)
         for own, n_rows, generator in zip(kept, self.n_rows, self.generators, strict=False):
             own[:n_rows].bernoulli_(1 - p, generator=generator)
-        return x * kept.div_(1 - p)
+        return x * (kept.div_(1 - p) if p < 1 else kept)

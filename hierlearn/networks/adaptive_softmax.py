@@ -188,11 +188,11 @@ class AdaptiveSoftmaxClassifier(ManyClassClassifier):
 
     def _arrange(self, train: BatchDataset) -> None:
         n_classes = len(self.classes_)
-        self._ranks = frequency_ranks(train.target, train.weight, n_classes)
+        self._ranks = frequency_ranks(self._frequencies)
         width = [train.X.shape[1], *self.hidden_layer_sizes][-1]
         if isinstance(self.cutoffs, str):
-            totals = np.bincount(train.target, weights=train.weight, minlength=n_classes)
-            self.cutoffs_ = automatic_cutoffs(np.sort(totals)[::-1], width, self.div_value)
+            descending = np.sort(self._frequencies)[::-1]
+            self.cutoffs_ = automatic_cutoffs(descending, width, self.div_value)
         else:
             self.cutoffs_ = check_cutoffs(self.cutoffs, n_classes)
         if width < self.div_value ** len(self.cutoffs_):

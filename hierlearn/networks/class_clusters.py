@@ -38,14 +38,13 @@ _MIN_PROJECTION = 8
 _N_CANDIDATES = 28
 
 
-def frequency_ranks(codes: NDArray[np.int64], weight: Any, n_classes: int) -> NDArray[np.int64]:
-    """Return the rank of each class by the weight of its samples, 0 for the most frequent.
+def frequency_ranks(frequencies: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each class by frequency, 0 for the most frequent.
 
     Parameters
     ----------
-    codes : ndarray of int, shape (n_samples,)
-    weight : ndarray of shape (n_samples,)
-    n_classes : int
+    frequencies : ndarray of shape (n_classes,)
+        Samples of each class, or their weights.
 
     Returns
     -------
@@ -56,13 +55,13 @@ def frequency_ranks(codes: NDArray[np.int64], weight: Any, n_classes: int) -> ND
     --------
     >>> import numpy as np
     >>> from hierlearn.networks.class_clusters import frequency_ranks
-    >>> frequency_ranks(np.array([0, 1, 1, 2]), np.ones(4), 3).tolist()
+    >>> frequency_ranks(np.array([1, 2, 1])).tolist()
     [1, 0, 2]
     """
-    ranks = np.empty(n_classes, dtype=np.int64)
-    totals = np.bincount(codes, weights=weight, minlength=n_classes)
+    ranks = np.empty(len(frequencies), dtype=np.int64)
     # Rounded, as sums of equal weights in another order differ in their last bits.
-    ranks[np.argsort(-np.round(totals, 6), kind="stable")] = np.arange(n_classes)
+    shares = np.round(frequencies / np.mean(frequencies), 6)
+    ranks[np.argsort(-shares, kind="stable")] = np.arange(len(frequencies))
     return ranks
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .._validation import Interval, StrOptions, plain_labels
+from .._validation import Interval, StrOptions, check_weights, plain_labels
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
 from ._forward import evaluating
@@ -81,6 +82,14 @@ class ManyClassClassifier(BaseTorchClassifier):
             )
         return X, y
 
+    def _weights(
+        self, target: Any, classes: np.ndarray, multilabel: bool, sample_weight: Any
+    ) -> np.ndarray:
+        # How frequent classes are does not depend on how much they shall weigh.
+        weight = check_weights(sample_weight, target.shape[0])
+        self._frequencies = np.bincount(target, weights=weight, minlength=len(classes))
+        return super()._weights(target, classes, multilabel, sample_weight)
+
     def _new_module(self, train: BatchDataset) -> nn.Module:
         self._arrange(train)
         return super()._new_module(train)
@@ -142,6 +151,17 @@ class ManyClassClassifier(BaseTorchClassifier):
 
         return self._by_batch(self._check_X(X), max(1, n_rows), answer)[0]
 
+    def _feature_posteriors(self, features: Any, sums: Any = None) -> np.ndarray | None:
+        # All scores of an ordinary batch would take too much.
+        many = _MAX_ELEMENTS // len(self.classes_) < _BATCH_ROWS
+        return None if many else super()._feature_posteriors(features, sums)
+
+    def _posterior_module(self) -> nn.Module:
+        from .export_modules import posterior_network
+
+        check_is_fitted(self, "module_")
+        return posterior_network(self)
+
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.exp()  # they are normalised log-probabilities
 
@@ -158,8 +178,15 @@ class ManyClassClassifier(BaseTorchClassifier):
         -------
         ndarray of shape (n_samples,)
         """
+
+        def best(network: Any, hidden: torch.Tensor) -> tuple[torch.Tensor]:
+            layer = network.output
+            if layer.dense_is_faster(len(hidden)):
+                return (layer(hidden).argmax(dim=1),)
+            return (layer.most_probable(hidden),)
+
         X = self._check_X(X)
-        return self.classes_[self._top_k(X, 1)[0][:, 0]]
+        return self.classes_[self._by_batch(X, self._n_rows_at_once(1), best)[0]]
 
     def predict_top_k(self, X: Any, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Return the most probable classes of every row.

@@ -72,6 +72,10 @@ class OutputLayer(nn.Module):
         values, codes = highest(self(hidden), k)
         return values, codes, len(hidden) * self.n_classes
 
+    def most_probable(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the code of each row's most probable class, shape (n,)."""
+        return self.top_k(hidden, 1)[1][:, 0]
+
     def dense_is_faster(self, n_rows: int) -> bool:
         """Tell whether the probabilities of all classes are found sooner than ``top_k``."""
         return False

@@ -200,6 +200,11 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
         seed = int(torch.randint(np.iinfo(np.int32).max, ()))
         if self.partitioner is None:
             self.partition_ = self._by_means(train, seed)
+        elif self.n_clusters is not None:
+            raise ValueError(
+                "n_clusters must be None where a partitioner is given, which has its own. Got "
+                f"{self.n_clusters} instead; set it there."
+            )
         else:
             self.partition_ = learn_classes(self, train, seed)
 

@@ -86,6 +86,10 @@ class SampledOutput(OutputLayer):
         scores, codes = highest(logits, k)
         return scores - logits.logsumexp(dim=1, keepdim=True), codes, logits.numel()
 
+    def most_probable(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the code of each row's most probable class, which needs no sum over all."""
+        return self._logits(hidden).argmax(dim=1)
+
     def _draw(self) -> torch.Tensor:
         device = self.ranks.device
         if not self.log_uniform:

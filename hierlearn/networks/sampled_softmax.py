@@ -184,7 +184,7 @@ class SampledSoftmaxClassifier(ManyClassClassifier):
         self.sparse_updates = sparse_updates
 
     def _arrange(self, train: BatchDataset) -> None:
-        self._ranks = frequency_ranks(train.target, train.weight, len(self.classes_))
+        self._ranks = frequency_ranks(self._frequencies)
 
     def _output_layer(self, in_features: int, n_classes: int) -> OutputLayer:
         ranks = self._ranks if self.sampling == "log_uniform" else None

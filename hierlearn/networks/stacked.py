@@ -50,7 +50,8 @@ def can_stack(estimator: Any) -> bool:
     if not isinstance(estimator, BaseTorchClassifier):
         return False
     kind = type(estimator)
-    plain = kind.fit is BaseTorchClassifier.fit and kind._train is BaseTorchClassifier._train
+    steps = ("fit", "_train", "_run")
+    plain = all(getattr(kind, step) is getattr(BaseTorchClassifier, step) for step in steps)
     watched = estimator.early_stopping or estimator.callbacks or estimator.verbose
     named = isinstance(estimator.optimizer, str) and estimator.optimizer in OPTIMIZERS
     fixed = kind._augmentation is BaseTorchClassifier._augmentation and not estimator._goes_on()

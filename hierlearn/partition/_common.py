@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Self, TypeAlias
 
@@ -312,7 +313,7 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
             stream = (
                 StreamingConfusion(n_classes, method=self.affinity, k=self.k)
                 if first
-                else self._stream
+                else deepcopy(self._stream)  # a batch that fails leaves no trace
             )
             confusion = stream.update(values, y).result()
         self._set_partition(confusion, classes)

@@ -173,7 +173,7 @@ def _merge_pairs(
     moved[second] = True
     rows = _row_numbers(edges)
     changed = moved[rows] | moved[edges.indices]
-    n_left = int(number[-1]) + 1 if stays[-1] else int(number.max()) + 1
+    n_left = int(np.count_nonzero(stays))
     rows, columns, sums = number[rows], number[edges.indices], edges.data
     if 2 * np.count_nonzero(changed) > changed.size:
         return nodes[stays], _above_diagonal(rows, columns, sums, n_left)

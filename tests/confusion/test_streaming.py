@@ -1,5 +1,7 @@
 """Confusion batch by batch is that of all rows at once."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -90,6 +92,18 @@ def test_many_classes_stay_sparse():
     assert sparse.issparse(confusion)
     assert confusion.nnz <= 25_000
     assert confusion.sum() == pytest.approx(5)
+
+
+def test_batches_cost_what_they_hold():
+    n_classes, rng = 300_000, np.random.default_rng(0)
+    stream = StreamingConfusion(n_classes, k=5)
+    tracemalloc.start()
+    for _ in range(40):
+        y = rng.integers(0, n_classes - 5, 100)
+        stream.update_top_k(y[:, None] + np.arange(5), rng.random((100, 5)) + 0.1, y)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 4e6  # a batch as a matrix of its own would be 1.2 MB each
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import clone
 from skorch.callbacks import Callback
@@ -211,3 +212,32 @@ def test_sparse_updates_need_adamw(planted):
     clf = PartitionSoftmaxClassifier(sparse_updates=True, optimizer="sgd", max_epochs=1)
     with pytest.raises(ValueError, match="sparse_updates=True needs optimizer='adamw'"):
         clf.fit(planted.data_train, planted.target_train)
+
+
+@pytest.mark.parametrize("kind", [AdaptiveSoftmaxClassifier, SampledSoftmaxClassifier])
+def test_ranks_do_not_depend_on_class_weights(kind, planted):
+    plain, weighted = (
+        kind((8,), max_epochs=1, random_state=0, class_weight=weight).fit(
+            planted.data_train, planted.target_train
+        )
+        for weight in (None, "balanced")
+    )
+    assert torch.equal(plain.module_.output.ranks, weighted.module_.output.ranks)
+    counts = np.bincount(planted.target_train)[np.argsort(plain.module_.output.ranks.numpy())]
+    assert (np.diff(counts) <= 0).all()
+
+
+def test_a_number_of_clusters_beside_a_partitioner_is_refused(planted):
+    clf = PartitionSoftmaxClassifier((8,), partitioner="centroid", n_clusters=5)
+    with pytest.raises(ValueError, match=r"n_clusters must be None .* Got 5 instead"):
+        clf.fit(planted.data_train, planted.target_train)
+
+
+@pytest.mark.parametrize("kind", list(KINDS.values()), ids=list(KINDS))
+def test_answers_do_not_depend_on_how_many_scores_fit_at_once(kind, planted, monkeypatch):
+    clf = kind(**{**SETTINGS, "max_epochs": 2}).fit(planted.data_train, planted.target_train)
+    X = planted.data_test[:300]
+    expected = clf.predict_proba(X), clf.predict(X)
+    monkeypatch.setattr("hierlearn.networks.many_class._MAX_ELEMENTS", 700)
+    np.testing.assert_allclose(clf.predict_proba(X), expected[0], rtol=1e-4, atol=1e-6)
+    assert (clf.predict(X) == expected[1]).all()

@@ -9,7 +9,12 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
-from hierlearn import TorchClassifier, TorchMLPClassifier
+from hierlearn import (
+    PartitionSoftmaxClassifier,
+    SampledSoftmaxClassifier,
+    TorchClassifier,
+    TorchMLPClassifier,
+)
 from hierlearn.networks import stacked
 from hierlearn.networks._stacked_chain import StackedChain, chain_shape
 from hierlearn.networks._stacked_optim import learning_rates
@@ -139,6 +144,8 @@ ALONE = {
     "normalised": TorchClassifier(normalised, max_epochs=2),
     "early stopping": TorchMLPClassifier((8,), max_epochs=3, early_stopping=True),
     "callback": TorchMLPClassifier((8,), max_epochs=2, callbacks=[("own", Callback())]),
+    "sampled softmax": SampledSoftmaxClassifier((8,), n_negatives=2, max_epochs=2),
+    "two-level softmax": PartitionSoftmaxClassifier((8,), n_clusters=2, max_epochs=2),
     "own optimiser": TorchMLPClassifier((8,), max_epochs=2, optimizer=torch.optim.NAdam),
 }
 

@@ -463,3 +463,16 @@ def test_batches_have_the_same_columns():
     partitioner = clone(PLANTED["linkage soft"]).partial_fit(scores, y)
     with pytest.raises(ValueError, match=r"19 features.*expecting 20"):
         partitioner.partial_fit(scores[:, 1:], y)
+
+
+def test_a_batch_that_fails_leaves_no_trace():
+    rng = np.random.default_rng(0)
+    scores, y = rng.dirichlet(np.ones(4), size=12), np.arange(12) % 4
+    partitioner = ConfusionSpectralPartitioner(2, affinity="soft", random_state=0)
+    partitioner.partial_fit(scores[:6], y[:6])
+    with pytest.raises(ValueError, match="n_clusters must not exceed"):
+        partitioner.set_params(n_clusters=5).partial_fit(scores[6:], y[6:])
+    partitioner.set_params(n_clusters=2).partial_fit(scores[6:], y[6:])
+    expected = ConfusionSpectralPartitioner(2, affinity="soft", random_state=0).fit(scores, y)
+    np.testing.assert_allclose(partitioner._stream.n_samples_seen_, 12)
+    assert partitioner.partition_ == expected.partition_
