@@ -142,6 +142,7 @@ class ManyClassClassifier(BaseTorchClassifier):
     # -- predicting ----------------------------------------------------------------------------
 
     def _answer(self, X: Any, finish: Finish) -> np.ndarray:
+        check_is_fitted(self, "module_")
         n_rows = _MAX_ELEMENTS // len(self.classes_)
         if n_rows >= _BATCH_ROWS:
             return super()._answer(X, finish)
