@@ -23,6 +23,9 @@ DOCS = Path(__file__).parents[1] / "docs"
         "label-embeddings.md",
         "multilabel-decomposition.md",
         "prediction.md",
+        "output-layers.md",
+        "scaling.md",
+        "families.md",
     ],
 )
 def test_blocks_run(name, tmp_path, monkeypatch):

@@ -278,8 +278,9 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any = None, *, classes: ArrayLike | None = None) -> Self:
         """Add a batch to the confusions seen so far, and partition the classes by all of them.
 
-        Only sums of confusions are kept, not the scores. The classes are clustered anew at the
-        end of every call; where that takes long, add up a
+        Only sums of confusions are kept, not the scores; what ``fit`` has seen is not among them:
+        the first call after it starts afresh. The classes are clustered anew at the end of every
+        call; where that takes long, add up a
         :class:`hierlearn.confusion.StreamingConfusion` and give its result to ``fit``.
 
         Parameters
@@ -299,9 +300,12 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As for ``fit``, or if X has another number of columns than in the first call.
+            As for ``fit``, or if X has another number of columns, or the estimator another
+            ``affinity`` or ``k``, than in the first call.
         """
         first = self._stream is None
+        if not first:
+            self._check_same_confusion()
         values = self._check_input(X, reset=first)
         classes = classes if first else self.classes_
         if self.affinity == "precomputed":
@@ -319,6 +323,18 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         self._set_partition(confusion, classes)
         self._stream = stream
         return self
+
+    def _check_same_confusion(self) -> None:
+        """Check that batches are added to sums of their own kind."""
+        stream = self._stream
+        method = stream.method if isinstance(stream, StreamingConfusion) else "precomputed"
+        same_k = method == "precomputed" or self.k is None or self.k == stream.k
+        if method != self.affinity or not same_k:
+            raise ValueError(
+                f"affinity and k must stay as in the first call of partial_fit, {method!r} and "
+                f"{getattr(stream, 'k', None)}. Got {self.affinity!r} and {self.k} instead; clone "
+                "the partitioner to start afresh."
+            )
 
     @fit_context(prefer_skip_nested_validation=True)
     def _fit_weighted(

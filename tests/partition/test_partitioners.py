@@ -476,3 +476,13 @@ def test_a_batch_that_fails_leaves_no_trace():
     expected = ConfusionSpectralPartitioner(2, affinity="soft", random_state=0).fit(scores, y)
     np.testing.assert_allclose(partitioner._stream.n_samples_seen_, 12)
     assert partitioner.partition_ == expected.partition_
+
+
+@pytest.mark.parametrize("changed", [{"affinity": "soft"}, {"k": 2}, {"affinity": "precomputed"}])
+def test_batches_of_another_kind_are_refused(changed):
+    rng = np.random.default_rng(0)
+    scores, y = rng.dirichlet(np.ones(4), size=8), np.arange(8) % 4
+    partitioner = ConfusionSpectralPartitioner(2, affinity="top_k", k=1, random_state=0)
+    partitioner.partial_fit(scores, y).set_params(**changed)
+    with pytest.raises(ValueError, match="affinity and k must stay as in the first call"):
+        partitioner.partial_fit(scores, y)
