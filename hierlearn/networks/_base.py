@@ -494,11 +494,6 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         from .export_modules import posterior_network
 
         check_is_fitted(self, "module_")
-        if type(self)._answer is not BaseTorchClassifier._answer:
-            raise ValueError(
-                "to_onnx and as_module need a classifier whose answers are its network's alone. "
-                f"Got {type(self).__name__} instead; export module_, and do what follows it apart."
-            )
         return posterior_network(self)
 
     # -- the rest of the contract --------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .output_layers import OutputLayer, routed_top_k
+from .output_layers import OutputLayer, highest, routed_top_k
 
 
 class AdaptiveOutput(OutputLayer):
@@ -78,7 +78,7 @@ class AdaptiveOutput(OutputLayer):
             return super().top_k(hidden, k)
         head = F.log_softmax(self.softmax.head(hidden), dim=1)
         frequent = self.cutoffs[0]
-        best = head[:, :frequent].topk(min(k, frequent), dim=1)
+        best, places = highest(head[:, :frequent], min(k, frequent))
         bounds = [*self.cutoffs, self.n_classes]
 
         def visit(
@@ -90,14 +90,13 @@ class AdaptiveOutput(OutputLayer):
             for cluster in clusters.unique().tolist():
                 own = (clusters == cluster).nonzero()[:, 0]
                 within = F.log_softmax(self.softmax.tail[cluster](hidden[rows[own]]), dim=1)
-                found = within.topk(min(k, within.shape[1]), dim=1)
-                width = found.values.shape[1]
-                values[own, :width] = found.values
-                codes[own, :width] = self.by_rank[bounds[cluster] + found.indices]
+                width = min(k, within.shape[1])
+                values[own, :width], found = highest(within, width)
+                codes[own, :width] = self.by_rank[bounds[cluster] + found]
                 n_scores += within.numel()
             return values, codes, n_scores
 
-        first = (best.values, self.by_rank[best.indices])
+        first = (best, self.by_rank[places])
         values, codes, n_evaluated = routed_top_k(head[:, frequent:], k, visit, first)
         return values, codes, n_evaluated + len(hidden) * frequent
 

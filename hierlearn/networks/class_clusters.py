@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.extmath import randomized_svd
 
 from .._validation import as_random_state
-from ..partition._common import number_by_first_class
+from ..partition import cluster_rows
 
 # Weights of a flat output layer from which on another is taken by itself.
 _MIN_WEIGHTS = 2**20
@@ -197,15 +195,11 @@ def clusters_of_means(means: Any, n_clusters: int, random_state: Any = None) -> 
     """
     rng = as_random_state(random_state)
     points = _few_directions(means, rng)
-    kind = KMeans if len(points) <= _MAX_WHOLE_BATCH else MiniBatchKMeans
-    n_init = _N_STARTS if len(points) * n_clusters <= _MAX_STARTED_ANEW else 1
-    settings = {"n_init": n_init, "max_iter": _N_ROUNDS, "random_state": rng}
-    if kind is MiniBatchKMeans:
-        settings["batch_size"] = _MEANS_A_BATCH
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than clusters
-        labels = kind(n_clusters, **settings).fit(points).labels_
-    labels = number_by_first_class(labels)
+    settings: dict[str, Any] = {"max_iter": _N_ROUNDS, "random_state": rng}
+    settings["n_init"] = _N_STARTS if len(points) * n_clusters <= _MAX_STARTED_ANEW else 1
+    if len(points) > _MAX_WHOLE_BATCH:
+        settings.update(kind=MiniBatchKMeans, batch_size=_MEANS_A_BATCH)
+    labels = cluster_rows(points, n_clusters, **settings)
     while (found := labels.max() + 1) < n_clusters:
         largest = np.flatnonzero(labels == np.bincount(labels).argmax())
         labels[largest[balanced_clusters(points[largest], 2, rng) == 1]] = found

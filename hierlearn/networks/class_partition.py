@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 
-from .._rows import select_rows
 from ..confusion import confusion_from_scores, seed_estimator, stratified_holdout
 from ..partition import LabelPartition, partition_input, resolve_partitioner
 from ..partition._common import fit_weighted
 from ._data import BatchDataset
-
-# A network whose confusions are wanted need not be trained to the end.
-_MAX_EPOCHS = 5
-# Scores of a held-out row that count.
-_N_SCORES = 10
+from .brief import best_scores, brief_settings
 
 
 def learn_classes(estimator: Any, train: BatchDataset, seed: int) -> LabelPartition:
@@ -63,22 +56,8 @@ def learn_classes(estimator: Any, train: BatchDataset, seed: int) -> LabelPartit
 
 def _held_out_scores(estimator: Any, train: BatchDataset, seed: int) -> tuple[Any, Any, Any]:
     """Return the best scores of rows that a briefly trained network has not seen, sparse."""
-    seen, held_out = stratified_holdout(train.target, random_state=seed)
-    network = clone(estimator).set_params(
-        partitioner=None,
-        max_epochs=min(_MAX_EPOCHS, estimator.max_epochs),
-        early_stopping=False,
-        warm_start=False,
-        class_weight=None,
-        callbacks=None,
-        random_state=seed,
-        verbose=0,
-    )
-    network.fit(select_rows(train.X, seen), train.target[seen], train.weight[seen])
-    n_classes, k = len(estimator.classes_), min(_N_SCORES, len(network.classes_))
-    labels, scores = network.predict_top_k(select_rows(train.X, held_out), k)
-    starts = np.arange(len(labels) + 1) * k
-    shape = (len(labels), n_classes)
-    found = sparse.csr_array((scores.ravel(), labels.ravel(), starts), shape=shape)
-    found.sort_indices()
-    return found, train.target[held_out], train.weight[held_out]
+    split = stratified_holdout(train.target, random_state=seed)
+    network = clone(estimator).set_params(partitioner=None, **brief_settings(estimator, seed))
+    n_classes = len(estimator.classes_)
+    found = best_scores(network, train.X, train.target, train.weight, split, n_classes)
+    return found, train.target[split[1]], train.weight[split[1]]

@@ -9,18 +9,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .._rows import select_rows
 from .._validation import draw_seeds
 from ..confusion import SPARSE_ABOVE, confusion_from_scores, held_out_scores
 from ..confusion.plans import plan_splits
 from ..embedding import confusion_cooccurrence
+from .brief import best_scores, brief_settings
 from .mlp import TorchMLPClassifier
 from .partition_softmax import PartitionSoftmaxClassifier
-
-# A network whose confusions are wanted need not be trained to the end.
-_MAX_EPOCHS = 5
-# Scores of a held-out row that count, of many classes.
-_N_SCORES = 10
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
@@ -105,13 +100,7 @@ def _settings(estimator: Any, seed: int) -> dict[str, Any]:
     shared = TorchMLPClassifier().get_params().keys() & estimator.get_params().keys()
     return {
         **{name: getattr(estimator, name) for name in shared},
-        "max_epochs": min(_MAX_EPOCHS, estimator.max_epochs),
-        "early_stopping": False,
-        "warm_start": False,
-        "class_weight": None,
-        "callbacks": None,
-        "random_state": seed,
-        "verbose": 0,
+        **brief_settings(estimator, seed),
     }
 
 
@@ -132,13 +121,7 @@ def _confusion_of_many(
     estimator: Any, X: Any, codes: np.ndarray, weight: np.ndarray, split: Any, seed: int
 ) -> Any:
     """Look at the best scores only: all of them would fill memory, and have no zeros."""
-    train, test = split
+    test = split[1]
     network = PartitionSoftmaxClassifier(**_settings(estimator, seed))
-    network.fit(select_rows(X, train), codes[train], weight[train])
-    k = min(_N_SCORES, len(network.classes_))
-    labels, scores = network.predict_top_k(select_rows(X, test), k)
-    starts = np.arange(len(labels) + 1) * k
-    shape = (len(labels), len(estimator.classes_))
-    found = sparse.csr_array((scores.ravel(), labels.ravel(), starts), shape=shape)
-    found.sort_indices()
+    found = best_scores(network, X, codes, weight, split, len(estimator.classes_))
     return confusion_from_scores(found, codes[test], sample_weight=weight[test], sparse=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._rows import select_rows
@@ -425,6 +426,13 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         rows, places = np.nonzero(cosines * scale[codes] + offset[codes] > 0)
         ones = np.ones(len(rows), dtype=np.int64), (rows, codes[rows, places])
         return sparse.csr_array(sparse.coo_array(ones, shape=(len(codes), len(self.classes_))))
+
+    def _posterior_module(self) -> nn.Module:
+        check_is_fitted(self, "module_")
+        raise ValueError(
+            "to_onnx and as_module need a classifier whose answers are its network's alone. "
+            f"Got {type(self).__name__} instead; export module_, and do what follows it apart."
+        )
 
     def _answer(self, X: Any, finish: Finish) -> np.ndarray:
         def answer(part: Any) -> np.ndarray:

@@ -143,25 +143,21 @@ class ManyClassClassifier(BaseTorchClassifier):
 
     def _answer(self, X: Any, finish: Finish) -> np.ndarray:
         check_is_fitted(self, "module_")
-        n_rows = _MAX_ELEMENTS // len(self.classes_)
-        if n_rows >= _BATCH_ROWS:
+        if self._fit_at_once():
             return super()._answer(X, finish)
 
         def answer(network: Any, hidden: torch.Tensor) -> tuple[torch.Tensor]:
             return (finish(network.output(hidden)),)
 
-        return self._by_batch(self._check_X(X), max(1, n_rows), answer)[0]
+        n_rows = max(1, _MAX_ELEMENTS // len(self.classes_))
+        return self._by_batch(self._check_X(X), n_rows, answer)[0]
 
     def _feature_posteriors(self, features: Any, sums: Any = None) -> np.ndarray | None:
-        # All scores of an ordinary batch would take too much.
-        many = _MAX_ELEMENTS // len(self.classes_) < _BATCH_ROWS
-        return None if many else super()._feature_posteriors(features, sums)
+        return super()._feature_posteriors(features, sums) if self._fit_at_once() else None
 
-    def _posterior_module(self) -> nn.Module:
-        from .export_modules import posterior_network
-
-        check_is_fitted(self, "module_")
-        return posterior_network(self)
+    def _fit_at_once(self) -> bool:
+        """Tell whether the log-probabilities of an ordinary batch may be held at once."""
+        return _BATCH_ROWS * len(self.classes_) <= _MAX_ELEMENTS
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.exp()  # they are normalised log-probabilities

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from .output_layers import OutputLayer, highest, uniform_rows
@@ -56,7 +55,7 @@ class SampledOutput(OutputLayer):
         ranks = np.arange(n_classes) if ranks is None else np.asarray(ranks)
         self.register_buffer("ranks", torch.as_tensor(ranks, dtype=torch.int64))
         self.register_buffer("by_rank", torch.as_tensor(np.argsort(ranks), dtype=torch.int64))
-        self.weight = nn.Parameter(uniform_rows(n_classes, in_features + 1))
+        self.weight = uniform_rows(n_classes, in_features + 1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the log-probabilities of all classes, shape (n, n_classes)."""

@@ -152,8 +152,7 @@ class TwoLevelOutput(OutputLayer):
                     codes = getattr(self, f"codes{number}")
                     scores = self._scores_within(number, places[own], extended[rows[own]])
                     width = min(k, codes.shape[1])
-                    best, slots = highest(F.log_softmax(scores, dim=1), width)
-                    values[own, :width] = best
+                    values[own, :width], slots = highest(F.log_softmax(scores, dim=1), width)
                     found[own, :width] = codes[places[own, None], slots]
             return values, found, int(self.sizes[clusters].sum())
 

@@ -268,7 +268,9 @@ def spectral_labels(
     return cluster_rows(units, n_clusters, random_state=random_state)
 
 
-def cluster_rows(rows: Any, n_clusters: int, *, random_state: Any = None) -> NDArray[np.int64]:
+def cluster_rows(
+    rows: Any, n_clusters: int, *, random_state: Any = None, kind: Any = KMeans, **settings: Any
+) -> NDArray[np.int64]:
     """Cluster rows by k-means, accepting that equal rows give fewer clusters.
 
     Parameters
@@ -279,6 +281,10 @@ def cluster_rows(rows: Any, n_clusters: int, *, random_state: Any = None) -> NDA
         Number of clusters; at most one per different row is made.
     random_state : int, RandomState instance or None, default=None
         For the initial centres.
+    kind : {KMeans, MiniBatchKMeans}, default=KMeans
+        scikit-learn's class.
+    **settings
+        Its further parameters; ``n_init=10`` unless given.
 
     Returns
     -------
@@ -293,7 +299,8 @@ def cluster_rows(rows: Any, n_clusters: int, *, random_state: Any = None) -> NDA
     array([0, 1, 0])
     """
     n_clusters = min(n_clusters, rows.shape[0])
-    means = KMeans(n_clusters, n_init=10, random_state=as_random_state(random_state))
+    settings = {"n_init": 10, **settings}
+    means = kind(n_clusters, random_state=as_random_state(random_state), **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters
         labels = means.fit(rows).labels_
