@@ -90,7 +90,7 @@ def load_cifar100(
             Pixels channel by channel, each row by row: ``reshape(-1, *image_shape)`` gives images.
         target_train, target_test : ndarray of shape (50000,) and (10000,), dtype int64
             Class codes, 0 to 99, or 0 to 19 with ``coarse=True``. With ``multilabel=True``
-            csr_array of shape (50000, 120) and (10000, 120), dtype uint8, two ones in each row.
+            csr_array of shape (50000, 120) and (10000, 120), dtype int64, two ones in each row.
         target_names : ndarray of shape (100,), (20,) or (120,), dtype str
             Name of each class, or of each label.
         groups : dict or None
@@ -205,7 +205,7 @@ def _indicator(part: _Part, n_fine: int, n_coarse: int) -> sp.csr_array:
     """Return both classes of every image as an indicator, the fine columns first."""
     columns = np.column_stack([part.fine, n_fine + part.coarse]).ravel().astype(np.int32)
     starts = np.arange(0, columns.size + 1, 2, dtype=np.int32)
-    ones = np.ones(columns.size, dtype=np.uint8)
+    ones = np.ones(columns.size, dtype=np.int64)
     return sp.csr_array((ones, columns, starts), shape=(len(part.fine), n_fine + n_coarse))
 
 

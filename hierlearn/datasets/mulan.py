@@ -131,7 +131,7 @@ def load_mulan(data_dir: Folder, name: str) -> Bunch:
             The attributes that are no labels, in the order of the file. Sparse where more than
             half of the training part is zero, however the file writes it. Of nominal attributes
             the position of the value in its declaration; NaN where a value is missing.
-        target_train, target_test : csr_array of shape (n, n_labels), dtype uint8
+        target_train, target_test : csr_array of shape (n, n_labels), dtype int64
             Label indicator, 1 where the sample has the label. A row may be empty.
         target_names : ndarray of shape (n_labels,), dtype str
             Name of each label, in the order of the XML file, which is that of the columns.
@@ -253,7 +253,8 @@ def _indicator(table: ArffTable, places: NDArray[np.int64], path: Path) -> sp.cs
     if not (chosen.data == 1).all():
         other = chosen.data[chosen.data != 1][0]
         raise ValueError(f"{path} must hold 0 or 1 for every label. Got {other} instead.")
-    return sp.csr_array(chosen, dtype=np.uint8)
+    # In bytes, scikit-learn's OneVsRestClassifier would miscount from the 256th label on.
+    return sp.csr_array(chosen, dtype=np.int64)
 
 
 def _describe(name: str, X: sp.csr_array, y: sp.csr_array, X_test: Any) -> str:

@@ -67,13 +67,13 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     feature_names_in_ : ndarray of shape (n_labels,)
         Names of the labels, when Y had string column names.
 
-    References
-    ----------
-    Chollet (2016), Information-theoretical label embeddings for large-scale image classification.
-
     See Also
     --------
     LabelEmbeddingClassifier : A network that learns these vectors.
+
+    References
+    ----------
+    Chollet (2016), Information-theoretical label embeddings for large-scale image classification.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
            [0., 0., 1., 1.],
            [0., 0., 1., 1.]])
     >>> embedder.inverse_transform(embedder.transform(Y[:1]), k=2).toarray()
-    array([[1, 1, 0, 0]], dtype=uint8)
+    array([[1, 1, 0, 0]])
     """
 
     _parameter_constraints: dict = {
@@ -130,6 +130,7 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -186,15 +187,16 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        Y : csr_array of shape (n_samples, n_labels), dtype uint8
+        Y : csr_array of shape (n_samples, n_labels), dtype int64
             Label indicator. A vector of zeros has no labels.
 
         Raises
         ------
         ValueError
-            If vectors have another number of columns, or ``k`` is out of range.
+            If vectors have another number of columns, or ``k`` or ``threshold`` is out of range.
         """
         check_is_fitted(self)
+        _check_threshold(threshold)
         vectors = check_array(X, dtype=np.float64)
         if vectors.shape[1] != self.embeddings_.shape[1]:
             raise ValueError(
@@ -240,6 +242,15 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
 
+def _check_threshold(threshold: Any) -> None:
+    if threshold is None:
+        return
+    if not (isinstance(threshold, Real) and -1 <= float(threshold) <= 1):
+        raise ValueError(
+            f"threshold must be a cosine, a number from -1 to 1. Got {threshold!r} instead."
+        )
+
+
 def _indicator(rows: NDArray[Any], labels: NDArray[Any], shape: tuple[int, int]) -> sp.csr_array:
-    ones = np.ones(len(rows), dtype=np.uint8)
+    ones = np.ones(len(rows), dtype=np.int64)
     return sp.csr_array(sp.coo_array((ones, (rows, labels)), shape=shape))

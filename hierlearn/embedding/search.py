@@ -47,12 +47,14 @@ class ExactSearch:
         Parameters
         ----------
         vectors : ndarray of shape (n, n_components)
+            What to look for; need not be unit vectors.
         k : int
             At most the number of labels.
 
         Returns
         -------
         labels : ndarray of shape (n, k), dtype int64
+            Their codes, the nearest first.
         cosines : ndarray of shape (n, k)
             Of zeros all are 0.
 
@@ -131,13 +133,16 @@ class ApproximateSearch:
         Parameters
         ----------
         vectors : ndarray of shape (n, n_components)
+            What to look for; need not be unit vectors.
         k : int
             At most the number of labels.
 
         Returns
         -------
         labels : ndarray of shape (n, k), dtype int64
+            Their codes, the nearest first.
         cosines : ndarray of shape (n, k)
+            Their cosines with the vector, the largest first.
 
         Raises
         ------
@@ -174,6 +179,7 @@ def make_search(name: str, embeddings: NDArray[Any]) -> ExactSearch | Approximat
     Returns
     -------
     ExactSearch or ApproximateSearch
+        The search over these embeddings.
 
     Raises
     ------
@@ -212,7 +218,8 @@ def check_n_labels(k: Any, n_labels: int) -> int:
     ValueError
         If it is not a whole number from 1 to ``n_labels``.
     """
-    if not (isinstance(k, Integral) and 1 <= int(k) <= n_labels):
+    whole = isinstance(k, Integral) and not isinstance(k, bool)
+    if not (whole and 1 <= int(k) <= n_labels):
         raise ValueError(
             f"k must be a whole number from 1 to the number of labels, {n_labels}. Got {k!r} "
             "instead."

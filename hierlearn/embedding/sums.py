@@ -16,10 +16,12 @@ def normalise_rows(rows: NDArray[Any]) -> NDArray[Any]:
     Parameters
     ----------
     rows : ndarray of shape (n, d)
+        Vectors of any length.
 
     Returns
     -------
     unit : ndarray of shape (n, d)
+        A copy, its rows of length one or zero.
 
     Examples
     --------

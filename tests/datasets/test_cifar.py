@@ -70,7 +70,7 @@ def test_multilabel_has_a_fine_and_a_coarse_label_an_image(cifar_dir):
     for part in ("train", "test"):
         target = both[f"target_{part}"]
         assert isinstance(target, sp.csr_array)
-        assert target.dtype == np.uint8
+        assert target.dtype == np.int64
         expected = [np.eye(3, dtype=int)[fine[f"target_{part}"]]]
         expected.append(np.eye(2, dtype=int)[coarse[f"target_{part}"]])
         np.testing.assert_array_equal(target.toarray(), np.hstack(expected))

@@ -39,6 +39,10 @@ def test_information_of_samples_is_what_the_formula_says(Y):
     assert np.allclose(found.diagonal(), -np.log(alone))
     shifted = pmi(label_cooccurrence(Y), "shifted", n_samples=len(Y), shift=2.0).toarray()
     assert np.allclose(shifted, np.maximum(plain - np.log(2), 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(joint > 0, plain / -np.log(joint), 0)
+    normalised = pmi(label_cooccurrence(Y), "npmi", n_samples=len(Y)).toarray()
+    assert np.allclose(normalised, np.maximum(share, 0))
 
 
 def test_normalised_information_is_one_for_labels_that_always_meet():
