@@ -31,7 +31,7 @@ class DistillationReport:
     agreement, agreement_alone : float
         Share of the test rows (of several labels: of all decisions) that are classified as the
         teacher does, by the student and without a teacher.
-    scoring : str
+    scoring : str, default="accuracy"
         Name of the scorer.
 
     Examples
@@ -96,6 +96,12 @@ class DistillationReport:
                 f"The teacher does not lead the network alone; the student is {gain:+.2f} points "
                 "from that."
             )
+        if self.kept < 0:
+            loss = 100 * (self.alone.score - self.student.score)
+            return (
+                f"The student keeps nothing of the teacher's lead: it is {loss:.2f} points below "
+                "the network alone."
+            )
         return f"The student keeps {100 * self.kept:.0f} % of the teacher's lead{cost}."
 
 
@@ -127,6 +133,7 @@ def distillation_report(
     Returns
     -------
     DistillationReport
+        Print it for a table.
 
     Examples
     --------

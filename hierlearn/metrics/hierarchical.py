@@ -17,7 +17,17 @@ _AVERAGES = ("micro", "macro", "samples")
 
 
 class HierarchicalScores(NamedTuple):
-    """Hierarchical precision, recall and F: numbers, or arrays of one a sample."""
+    """Hierarchical precision, recall and F: numbers, or arrays of one a sample.
+
+    Parameters
+    ----------
+    precision : float or ndarray
+        Share of what was predicted, ancestors included, that is true.
+    recall : float or ndarray
+        Share of what is true, ancestors included, that was predicted.
+    fscore : float or ndarray
+        Their weighted harmonic mean.
+    """
 
     precision: Any
     recall: Any
@@ -102,6 +112,7 @@ def hierarchical_precision_recall_fscore(
     if average is None:
         refuse_weights(sample_weight, average)
     _check_beta(beta)
+    _check_zero_division(zero_division)
     true, predicted = _augmented(y_true, y_pred, Ancestry(taxonomy), labels)
     weights = check_weights(sample_weight, true.shape[0])
     if weights is not None:
@@ -127,12 +138,17 @@ def hierarchical_precision_score(y_true: Any, y_pred: Any, *, taxonomy: Any, **k
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, **kwargs
+    y_true, y_pred : array-like of shape (n_samples,), or indicator of shape (n_samples, n_classes)
+        See :func:`hierarchical_precision_recall_fscore`.
+    taxonomy : LabelPartition, ClassTree, mapping, networkx.DiGraph, array-like or str
+        See :func:`hierarchical_precision_recall_fscore`.
+    **kwargs : keyword arguments
         See :func:`hierarchical_precision_recall_fscore`.
 
     Returns
     -------
     float, or ndarray of shape (n_samples,) for ``average=None``
+        Between 0 and 1.
 
     Examples
     --------
@@ -148,12 +164,17 @@ def hierarchical_recall_score(y_true: Any, y_pred: Any, *, taxonomy: Any, **kwar
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, **kwargs
+    y_true, y_pred : array-like of shape (n_samples,), or indicator of shape (n_samples, n_classes)
+        See :func:`hierarchical_precision_recall_fscore`.
+    taxonomy : LabelPartition, ClassTree, mapping, networkx.DiGraph, array-like or str
+        See :func:`hierarchical_precision_recall_fscore`.
+    **kwargs : keyword arguments
         See :func:`hierarchical_precision_recall_fscore`.
 
     Returns
     -------
     float, or ndarray of shape (n_samples,) for ``average=None``
+        Between 0 and 1.
 
     Examples
     --------
@@ -171,12 +192,19 @@ def hierarchical_fbeta_score(
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, beta, **kwargs
+    y_true, y_pred : array-like of shape (n_samples,), or indicator of shape (n_samples, n_classes)
+        See :func:`hierarchical_precision_recall_fscore`.
+    taxonomy : LabelPartition, ClassTree, mapping, networkx.DiGraph, array-like or str
+        See :func:`hierarchical_precision_recall_fscore`.
+    beta : float, default=1.0
+        See :func:`hierarchical_precision_recall_fscore`.
+    **kwargs : keyword arguments
         See :func:`hierarchical_precision_recall_fscore`.
 
     Returns
     -------
     float, or ndarray of shape (n_samples,) for ``average=None``
+        Between 0 and 1.
 
     Examples
     --------
@@ -201,6 +229,13 @@ def hierarchical_fbeta_score(
 def _check_beta(beta: Any) -> None:
     if not isinstance(beta, Real) or isinstance(beta, bool) or not 0 <= float(beta) < np.inf:
         raise ValueError(f"beta must be a number of at least 0. Got {beta!r} instead; 1 is usual.")
+
+
+def _check_zero_division(value: Any) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise ValueError(
+            f"zero_division must be a number, such as 0.0 or nan. Got {value!r} instead."
+        )
 
 
 def _augmented(

@@ -45,9 +45,12 @@ def soften(
     [[0.75, 0.5]]
     """
     given = np.clip(np.asarray(probabilities, dtype=np.float64), 0.0, 1.0)
-    powers = given ** (1 / temperature)
+    rest = 1 - given
+    # Relative to the largest, whose power stays 1 at any temperature.
+    largest = np.maximum(given, rest) if multilabel else given.max(axis=1, keepdims=True)
+    powers = (given / largest) ** (1 / temperature)
     if multilabel:
-        return powers / (powers + (1 - given) ** (1 / temperature))
+        return powers / (powers + (rest / largest) ** (1 / temperature))
     normalised: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return normalised
 

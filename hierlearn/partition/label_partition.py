@@ -25,6 +25,10 @@ from hierlearn.partition.interchange import Interchange
 
 __all__ = ["LabelPartition"]
 
+# What is listed when a partition is printed; there may be thousands.
+_LISTED_CLUSTERS = 10
+_LISTED_CLASSES = 20
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelPartition(Interchange):
@@ -294,14 +298,23 @@ class LabelPartition(Interchange):
         )
 
     def __str__(self) -> str:
-        """List the classes of each cluster by name."""
+        """List the classes of the first clusters by name."""
         lines = [
-            f"{name}: {', '.join(str(label) for label in self.classes[codes].tolist())}"
-            for name, codes in zip(self.cluster_names, self, strict=True)
+            f"{name}: {_listed(self.classes[self.members(cluster)].tolist())}"
+            for cluster, name in enumerate(self.cluster_names[:_LISTED_CLUSTERS])
         ]
+        if self.n_clusters > _LISTED_CLUSTERS:
+            lines.append(f"... and {self.n_clusters - _LISTED_CLUSTERS} more, of {self.n_clusters}")
         return "\n".join([repr(self), *lines])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: unpickled arrays would be writeable otherwise.
         parts = (self.classes, self.labels, self.membership, self.tree, self.names)
         return LabelPartition, parts
+
+
+def _listed(labels: list[Any]) -> str:
+    """Write labels in one line, the rest counted."""
+    shown = ", ".join(str(label) for label in labels[:_LISTED_CLASSES])
+    rest = len(labels) - _LISTED_CLASSES
+    return f"{shown}, and {rest} more" if rest > 0 else shown

@@ -111,6 +111,11 @@ def cut_by_size(linkage: ArrayLike, max_size: int) -> NDArray[np.int64]:
     labels : ndarray of int64, shape (n_classes,)
         Clusters numbered by their first classes. A sub-tree is split only where it is too large.
 
+    Raises
+    ------
+    ValueError
+        If ``linkage`` is no linkage, or ``max_size`` is not a positive whole number.
+
     References
     ----------
     Chennupati, Nooka, Sah & Ptucha, Adaptive hierarchical decomposition of large deep networks,
@@ -126,7 +131,8 @@ def cut_by_size(linkage: ArrayLike, max_size: int) -> NDArray[np.int64]:
     >>> cut_by_size(chain, 2).tolist()
     [0, 0, 1, 2]
     """
-    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    merges = _check_merges(linkage)
+    _check_count(max_size, "max_size")
     return _clusters_of_kept_merges(merges, merges[:, 3] <= max_size)
 
 
@@ -146,14 +152,37 @@ def cut_by_count(linkage: ArrayLike, n_clusters: int) -> NDArray[np.int64]:
         Clusters numbered by their first classes: exactly ``n_clusters`` also where merges have
         equal heights.
 
+    Raises
+    ------
+    ValueError
+        If ``linkage`` is no linkage, or ``n_clusters`` is not a positive whole number.
+
     Examples
     --------
     >>> from hierlearn.partition import cut_by_count
     >>> cut_by_count([[0, 1, 0.1, 2], [2, 4, 0.2, 3], [3, 5, 0.3, 4]], 2).tolist()
     [0, 0, 0, 1]
     """
-    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    merges = _check_merges(linkage)
+    _check_count(n_clusters, "n_clusters")
     return _clusters_of_kept_merges(merges, np.arange(len(merges)) < len(merges) + 1 - n_clusters)
+
+
+def _check_merges(linkage: ArrayLike) -> NDArray[np.float64]:
+    merges = np.asarray(linkage, dtype=np.float64)
+    if merges.size == 0:  # of one class
+        return merges.reshape(0, 4)
+    if merges.ndim != 2 or merges.shape[1] != 4:
+        raise ValueError(
+            "linkage must have shape (n_classes - 1, 4), as scipy.cluster.hierarchy.linkage "
+            f"returns it. Got shape {merges.shape} instead."
+        )
+    return merges
+
+
+def _check_count(value: Any, name: str) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1. Got {value!r} instead.")
 
 
 def cut_by_distance(linkage: ArrayLike, threshold: float) -> NDArray[np.int64]:
@@ -171,13 +200,20 @@ def cut_by_distance(linkage: ArrayLike, threshold: float) -> NDArray[np.int64]:
     labels : ndarray of int64, shape (n_classes,)
         Clusters numbered by their first classes.
 
+    Raises
+    ------
+    ValueError
+        If ``linkage`` is no linkage, or ``threshold`` is not a number.
+
     Examples
     --------
     >>> from hierlearn.partition import cut_by_distance
     >>> cut_by_distance([[0, 1, 0.1, 2], [2, 4, 0.2, 3], [3, 5, 0.3, 4]], 0.2).tolist()
     [0, 0, 1, 2]
     """
-    merges = np.asarray(linkage, dtype=np.float64).reshape(-1, 4)
+    merges = _check_merges(linkage)
+    if not isinstance(threshold, Real) or np.isnan(float(threshold)):
+        raise ValueError(f"threshold must be a distance, a number. Got {threshold!r} instead.")
     return _clusters_of_kept_merges(merges, merges[:, 2] < threshold)
 
 

@@ -21,6 +21,7 @@ from hierlearn.partition._groups import (
     is_stored_tree,
     object_array,
     shorten,
+    walk_groups,
 )
 from hierlearn.partition.class_tree import ClassTree
 from hierlearn.partition.formats import outline_of_tree, parts_of
@@ -149,7 +150,14 @@ def _from_nested(groups: Mapping[str, Any], classes: ArrayLike | None) -> LabelP
         if set(whole.classes.tolist()) == set(known.tolist()):
             return whole.aligned_to(known)
         groups = {name: value for name, value in groups.items() if not is_stored_tree(value)}
-    return LabelPartition.from_dict(_restricted(groups, set(known.tolist())), known)
+    kept = _restricted(groups, set(known.tolist()))
+    if not kept and groups:
+        named = [label for label, _ in walk_groups(groups, ())]
+        raise PartitionError(
+            "groups must name the classes of y, as y has them. Got none of "
+            f"{shorten(known.tolist())} among {shorten(named)} instead."
+        )
+    return LabelPartition.from_dict(kept, known)
 
 
 def _restricted(groups: Mapping[str, Any], known: set[Any]) -> dict[str, Any]:
@@ -175,6 +183,11 @@ def _restricted(groups: Mapping[str, Any], known: set[Any]) -> dict[str, Any]:
 
 def _from_array(groups: ArrayLike, classes: ArrayLike | None) -> LabelPartition:
     names = np.asarray(groups)
+    if names.ndim == 0:
+        raise PartitionError(
+            "groups must be a mapping, an array of one group a class, a table of paths, a graph, "
+            f"Newick text, a LabelPartition or a ClassTree. Got {groups!r} instead."
+        )
     known = _classes_or(classes, np.arange(names.size))
     if names.shape != known.shape:
         raise PartitionError(
@@ -192,7 +205,7 @@ class TaxonomyPartitioner(BaseEstimator):
 
     Parameters
     ----------
-    groups : mapping, array-like, LabelPartition, ClassTree, networkx.DiGraph, str or None
+    groups : mapping, array-like, LabelPartition, ClassTree, networkx.DiGraph or str, default=None
         - mapping from class to group: ``{"cat": "animals", "car": "vehicles"}``;
         - mapping from group to classes: ``{"animals": ["cat"], "vehicles": ["car"]}``, also
           nested deeper, which gives a tree;
@@ -260,6 +273,7 @@ class TaxonomyPartitioner(BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------

@@ -77,7 +77,7 @@ def test_multilabel(data):
     ("scores", "kept", "sentence"),
     [
         ((0.9, 0.85, 0.8), 0.5, "keeps 50 % of the teacher's lead at 0.50 times"),
-        ((0.9, 0.7, 0.8), -1.0, "keeps -100 % of"),
+        ((0.9, 0.7, 0.8), -1.0, "keeps nothing of the teacher's lead: it is 10.00 points below"),
         (
             (0.8, 0.85, 0.8),
             math.nan,

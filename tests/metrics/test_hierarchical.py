@@ -327,6 +327,8 @@ def test_one_class():
         ({"y_pred": np.full((2, 5), 2)}, "zeros and ones"),
         ({"taxonomy": None}, "taxonomy must be"),
         ({"beta": -1}, "beta must be a number of at least 0. Got -1"),
+        ({"zero_division": "warn"}, "zero_division must be a number"),
+        ({"taxonomy": 5}, "groups must be a mapping.*Got 5"),
         ({"average": "weighted"}, "average must be one of 'macro', 'micro', 'samples'"),
         ({"average": None, "sample_weight": [1, 1]}, "sample_weight must be None"),
         ({"sample_weight": [1]}, "sample_weight must have one entry"),

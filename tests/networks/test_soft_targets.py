@@ -26,6 +26,12 @@ def test_softened_posteriors_are_those_of_divided_logits(logits, temperature, mu
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
+def test_temperatures_near_zero_name_the_most_probable(multilabel):
+    found = soften([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]], 1e-6, multilabel=multilabel)
+    assert_allclose(found, [[0.5, 0, 0], [0, 0, 1]] if multilabel else [[1, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
 def test_certain_posteriors_stay_certain(multilabel):
     certain = np.eye(3)
     assert_allclose(soften(certain, 5.0, multilabel=multilabel), certain)

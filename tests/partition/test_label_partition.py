@@ -138,6 +138,16 @@ def test_equality_of_different_numbers_of_clusters():
     assert LabelPartition(classes, [0, 0]) != LabelPartition(classes, [0, 1])
 
 
+def test_only_the_first_clusters_are_printed():
+    large = LabelPartition(np.arange(600), np.repeat([0, *range(11)], 50))
+    first, *clusters, last = str(large).splitlines()
+    assert first == repr(large)
+    assert len(clusters) == 10
+    assert clusters[0].startswith("cluster_0: 0, 1, 2, ")
+    assert clusters[0].endswith(", 19, and 80 more")
+    assert last == "... and 1 more, of 11"
+
+
 def test_repr_is_short():
     large = LabelPartition(np.arange(100), np.arange(100) % 18)
     assert repr(large) == "LabelPartition(n_classes=100, n_clusters=18, sizes=[5..6])"

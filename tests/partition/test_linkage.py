@@ -114,6 +114,24 @@ def test_cut_by_distance_leaves_merges_at_the_threshold_apart():
         assert adjusted_rand_score(expected, cut_by_distance(merges, 0.5)) == 1
 
 
+@pytest.mark.parametrize(
+    ("cut", "value", "message"),
+    [
+        (cut_by_count, 0, "n_clusters must be a whole number of at least 1. Got 0"),
+        (cut_by_count, 2.5, "n_clusters must be a whole number"),
+        (cut_by_size, 0, "max_size must be a whole number of at least 1. Got 0"),
+        (cut_by_size, "4", "max_size must be a whole number"),
+        (cut_by_distance, float("nan"), "threshold must be a distance"),
+        (cut_by_distance, None, "threshold must be a distance"),
+    ],
+)
+def test_cuts_that_are_none_are_refused(cut, value, message):
+    with pytest.raises(ValueError, match=message):
+        cut(CHAIN, value)
+    with pytest.raises(ValueError, match=r"linkage must have shape \(n_classes - 1, 4\)"):
+        cut(np.ones((3, 3)), 2)
+
+
 def test_threshold_of_one_leaves_groups_apart_that_are_never_confused():
     confusion = np.kron(np.eye(3), np.full((4, 4), 1.0)) + 5 * np.eye(12)
     partitioner = ConfusionLinkagePartitioner(distance_threshold=1).fit(confusion)

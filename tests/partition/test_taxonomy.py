@@ -93,6 +93,10 @@ def test_X_is_not_looked_at():
     [
         ({"a": "x", "c": "x"}, r"the group of every class.*Got none for \['b'\]"),
         ({"x": ["a"]}, r"every class a primary cluster.*Got none for \['b'\]"),
+        (
+            {"x": ["A", "B"]},
+            r"must name the classes of y.*Got none of \['a', 'b'\] among \['A', 'B'\]",
+        ),
         ({"x": ["a"], "y": "b"}, "must end in lists of classes"),
         (["x", "y", "z"], r"each of the 2 classes. Got shape \(3,\)"),
     ],
