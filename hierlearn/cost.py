@@ -50,7 +50,18 @@ class Cost:
         return Cost(self.multiply_adds + other.multiply_adds, self.parameters + other.parameters)
 
     def scaled(self, share: float) -> Cost:
-        """Return the cost of a part that only this share of the samples visits."""
+        """Return the cost of a part that only this share of the samples visits.
+
+        Parameters
+        ----------
+        share : float
+            Share of the samples, from 0 to 1.
+
+        Returns
+        -------
+        cost : Cost
+            Multiply-adds times the share; the parameters stay.
+        """
         return Cost(self.multiply_adds * share, self.parameters)
 
 
@@ -128,6 +139,7 @@ def estimator_cost(estimator: Any) -> Cost:
     Returns
     -------
     Cost
+        What one sample costs; NaN where unknown.
 
     Examples
     --------
@@ -162,7 +174,18 @@ def _is_free(estimator: Any) -> bool:
 
 
 def decomposition_cost(estimator: Any) -> CostReport:
-    """Price a fitted HierarchicalDecompositionClassifier, see its ``cost_report``."""
+    """Price a fitted HierarchicalDecompositionClassifier, see its ``cost_report``.
+
+    Parameters
+    ----------
+    estimator : HierarchicalDecompositionClassifier
+        Fitted.
+
+    Returns
+    -------
+    report : CostReport
+        Per-sample costs of the flat base and of the hierarchy.
+    """
     flat = estimator_cost(estimator.base_estimator_)
     clusters = tuple(estimator_cost(fine) for fine in estimator.fine_estimators_)
     if estimator.mixing_ == 1.0:
@@ -176,7 +199,18 @@ def decomposition_cost(estimator: Any) -> CostReport:
 
 
 def gate_cost(estimator: Any) -> CostReport:
-    """Price the trunk and the branch that names the cluster, without class assignment."""
+    """Price the trunk and the branch that names the cluster, without class assignment.
+
+    Parameters
+    ----------
+    estimator : HierarchicalDecompositionClassifier
+        Fitted.
+
+    Returns
+    -------
+    report : CostReport
+        Per-sample costs, with no cluster visited.
+    """
     flat, family = estimator_cost(estimator.base_estimator_), estimator._family
     gate = estimator_cost(family.gate.estimator) + _trunk_cost(family.split)
     return CostReport(flat, gate, (), "gate alone")
@@ -303,7 +337,13 @@ class CostTable:
         }
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return a dict for each row, with the fields of :class:`LayerRow`."""
+        """Return a dict for each row, with the fields of :class:`LayerRow`.
+
+        Returns
+        -------
+        records : list of dict
+            One for each row.
+        """
         return [asdict(row) for row in self.rows]
 
     def __str__(self) -> str:
@@ -361,6 +401,7 @@ def layer_table(estimator: Any) -> CostTable:
     Returns
     -------
     CostTable
+        Print it for a table.
 
     Examples
     --------
@@ -392,12 +433,15 @@ def network_rows(
         Layers of one's own may declare their price, see :mod:`hierlearn.networks.pricing`.
     input_shape : sequence of int
         Shape of one sample.
-    section, share
-        See :class:`LayerRow`.
+    section : str, default=""
+        Part of the classifier, such as "trunk" or the name of a cluster.
+    share : float, default=1.0
+        Share of the samples that pass the layers.
 
     Returns
     -------
     tuple of LayerRow
+        One for each layer, in order.
 
     Examples
     --------

@@ -73,7 +73,18 @@ class MemoryTable:
         return sum(row.multiply_adds for row in self.rows)
 
     def total(self, batch_size: int = 1) -> float:
-        """Megabytes of the weights and the outputs for a batch."""
+        """Return the megabytes of the weights and the outputs for a batch.
+
+        Parameters
+        ----------
+        batch_size : int, default=1
+            Images at a time.
+
+        Returns
+        -------
+        total : float
+            Megabytes.
+        """
         return self.parameters + batch_size * self.data
 
     @property
@@ -87,7 +98,18 @@ class MemoryTable:
         return round(self.parameters, _DIGITS)
 
     def printed_total(self, batch_size: int = 1) -> float:
-        """Return the sum of the printed figures, which is what the paper's totals are."""
+        """Return the sum of the printed figures, which is what the paper's totals are.
+
+        Parameters
+        ----------
+        batch_size : int, default=1
+            Images at a time.
+
+        Returns
+        -------
+        total : float
+            Megabytes.
+        """
         return round(self.printed_parameters + batch_size * self.printed_data, _DIGITS)
 
     def __str__(self) -> str:
@@ -146,6 +168,7 @@ def memory_table(
     Returns
     -------
     MemoryTable
+        Print it for a table.
 
     References
     ----------

@@ -130,6 +130,7 @@ def label_codes(labels: ArrayLike, classes: ArrayLike, *, name: str = "y") -> ND
     Returns
     -------
     codes : ndarray of shape (n_labels,), dtype int64
+        Position of each label in ``classes``.
 
     Raises
     ------

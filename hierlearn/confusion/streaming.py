@@ -103,6 +103,7 @@ class StreamingConfusion:
         Returns
         -------
         self : StreamingConfusion
+            The confusion, with the batch in it.
 
         Raises
         ------
@@ -145,12 +146,15 @@ class StreamingConfusion:
             Classes with the highest scores, in any order, no class twice in a row.
         values : array-like of shape (n_samples, n_highest)
             Their scores, not negative. Scores that are not given count as zero.
-        y, sample_weight
+        y : array-like of shape (n_samples,), indicator matrix, or None, default=None
+            As for :meth:`update`.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             As for :meth:`update`.
 
         Returns
         -------
         self : StreamingConfusion
+            The confusion, with the batch in it.
 
         Raises
         ------

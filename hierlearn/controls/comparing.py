@@ -149,6 +149,26 @@ def compare_once(
 ) -> tuple[Any, list[Measurement]]:
     """Fit an estimator and its controls once, with one seed; see :func:`compare`.
 
+    Parameters
+    ----------
+    estimator : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        What to measure; cloned, and every ``random_state`` in it replaced according to the
+        seed.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,) or indicator matrix of shape (n_samples, n_labels)
+        Their labels.
+    X_test, y_test : array-like
+        Test data.
+    seed : int, default=0
+        Random state of every fit.
+    scoring : str, callable or None, default=None
+        What counts, as in :func:`compare`.
+    X_val, y_val : array-like or None, default=None
+        Handed to the ``fit`` of an augmenter: rows to measure confusions on.
+    progress : callable or None, default=None
+        Called with a line before each fit.
+
     Returns
     -------
     fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter

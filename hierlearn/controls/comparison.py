@@ -102,7 +102,20 @@ class Comparison:
         return next(iter(paired + [name for name in _SUBJECTS if name in known]), None)
 
     def values(self, variant: str, field: str = "score") -> NDArray[np.float64]:
-        """Return one figure of a variant for every seed, shape (n_seeds,)."""
+        """Return one figure of a variant for every seed, shape (n_seeds,).
+
+        Parameters
+        ----------
+        variant : str
+            Its name.
+        field : str, default="score"
+            Name of a field of :class:`Measurement`.
+
+        Returns
+        -------
+        values : ndarray of shape (n_seeds,)
+            One for every seed.
+        """
         return np.array(list(self._by_seed(variant, field).values()), dtype=np.float64)
 
     def _by_seed(self, variant: str, field: str) -> dict[int, float]:
@@ -150,6 +163,10 @@ class Comparison:
             Names of the two; ``control=None`` is the first variant.
         level : float, default=0.95
             Confidence of Student's interval over seeds.
+        variant : str
+            Name of the variant.
+        control : str or None, default=None
+            What it is held against; None for the first variant.
 
         Returns
         -------
@@ -166,6 +183,10 @@ class Comparison:
         ----------
         variant, control : str
             Names of the two; ``control=None`` is the first variant.
+        variant : str
+            Name of the variant.
+        control : str or None, default=None
+            What it is held against; None for the first variant.
 
         Returns
         -------
@@ -176,7 +197,13 @@ class Comparison:
         return float(_ratios(*pair).mean())
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the measurements as dicts, for JSON or a data frame."""
+        """Return the measurements as dicts, for JSON or a data frame.
+
+        Returns
+        -------
+        records : list of dict
+            One for each variant and seed, with the fields of :class:`Measurement`.
+        """
         return [asdict(measurement) for measurement in self.measurements]
 
     def verdict(self) -> str:
@@ -193,7 +220,18 @@ class Comparison:
         return verdict(self)
 
     def table(self, control: str | None = None) -> str:
-        """Return the means as text, with the paired difference to a control (the first variant)."""
+        """Return the means as text, with the paired difference to a control (the first variant).
+
+        Parameters
+        ----------
+        control : str or None, default=None
+            Variant to take the difference to; None for the first.
+
+        Returns
+        -------
+        table : str
+            A line a variant.
+        """
         control = control or self.variants[0]
         head = ["", "HC %", f"{self.scoring} %", f"vs {control}"]
         head += ["mult-adds", "ratio", "parameters", "fit s", "predict s"]

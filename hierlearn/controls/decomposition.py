@@ -82,6 +82,18 @@ def permuted(fitted: HierarchicalDecompositionClassifier, seed: int = 0) -> Any:
 
     Sizes of clusters, overlaps included, are those that were learnt; only which class is where is
     left to chance.
+
+    Parameters
+    ----------
+    fitted : HierarchicalDecompositionClassifier
+        The hierarchy to copy.
+    seed : int, default=0
+        Draws the permutation.
+
+    Returns
+    -------
+    hierarchy : HierarchicalDecompositionClassifier
+        With the permuted partition given.
     """
     partition = permute_classes(fitted.partition_, random_state=seed)
     return clone(fitted).set_params(partitioner=partition, gamma=None)
@@ -111,15 +123,43 @@ class GateAlone(ClassifierMixin, BaseEstimator):
         return True
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the gate's class posteriors, shape (n_samples, n_classes)."""
+        """Return the gate's class posteriors, shape (n_samples, n_classes).
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
         return self.fitted._family.gate_class_posteriors(self.fitted._check_X(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class that the gate would name."""
+        """Return the class that the gate would name.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
         return self.fitted.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def cost_report(self) -> CostReport:
-        """Price the trunk and the gate."""
+        """Price the trunk and the gate.
+
+        Returns
+        -------
+        report : CostReport
+            Per-sample costs, without class assignment.
+        """
         return gate_cost(self.fitted)
 
 

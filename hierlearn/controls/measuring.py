@@ -158,6 +158,7 @@ def measure(
     variant : str
         Its name in the table.
     estimator : fitted classifier
+        The classifier to measure.
     seed : int
         Random state of the fit.
     fit_seconds : float
@@ -172,6 +173,7 @@ def measure(
     Returns
     -------
     Measurement
+        Score, cost and times of this fit.
     """
     scorer = scoring if isinstance(scoring, Scoring) else resolve_scoring(scoring, y)
     start = time.perf_counter()

@@ -136,6 +136,7 @@ def permuted_plans(
     Parameters
     ----------
     fitted : SpecialistHeadAugmenter
+        The augmenter whose clusters and heads are taken.
     seed : int, default=0
         Draws the permutation.
 
@@ -169,6 +170,7 @@ def one_head_for_all(
     Parameters
     ----------
     fitted : SpecialistHeadAugmenter
+        The augmenter whose cost the head is given.
     X : {array-like, sparse matrix} or None, default=None
         Rows whose routing the cost is for; None is that of the held-out rows.
 

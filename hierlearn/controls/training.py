@@ -46,6 +46,16 @@ def trained_as_long(fitted: Any) -> Any:
     """Return an unfitted flat base with :func:`equal_epochs` epochs, or None where that is None.
 
     With early stopping it may train that many, and stops by the same rule as the base.
+
+    Parameters
+    ----------
+    fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        What the base is to be trained as long as.
+
+    Returns
+    -------
+    classifier or None
+        The base, unfitted.
     """
     epochs = equal_epochs(fitted)
     if epochs is None:
@@ -59,6 +69,7 @@ def as_expensive(fitted: Any, X: Any = None) -> Any:
     Parameters
     ----------
     fitted : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
+        What the network must cost as much as.
     X : {array-like, sparse matrix} or None, default=None
         Rows whose routing the multiply-adds are for; None is the routing of held-out rows.
 

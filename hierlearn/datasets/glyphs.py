@@ -133,6 +133,7 @@ def load_glyphs(
         DESCR : str
             Description of the set.
     (data, target) : tuple of ndarray, with ``return_X_y=True``
+        The first two of these.
 
     Raises
     ------

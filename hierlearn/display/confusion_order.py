@@ -305,7 +305,19 @@ class ConfusionOrderDisplay:
             Names of the classes, in the order of ``classes_``. None for ``classes_``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, normalize, color_scale, cmap, colorbar, max_class_names, cluster
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        normalize : bool, default=True
+            As in :meth:`plot`.
+        color_scale : {"sqrt", "log", "linear"}, default="sqrt"
+            As in :meth:`plot`.
+        cmap : str or matplotlib Colormap, default="Blues"
+            As in :meth:`plot`.
+        colorbar : bool, default=True
+            As in :meth:`plot`.
+        max_class_names : int, default=None
+            As in :meth:`plot`.
+        cluster : int or str, default=None
             As in :meth:`plot`.
 
         Returns
@@ -378,7 +390,19 @@ class ConfusionOrderDisplay:
             Names of the classes, in the order of ``partition.classes``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, normalize, color_scale, cmap, colorbar, max_class_names, cluster
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        normalize : bool, default=True
+            As in :meth:`plot`.
+        color_scale : {"sqrt", "log", "linear"}, default="sqrt"
+            As in :meth:`plot`.
+        cmap : str or matplotlib Colormap, default="Blues"
+            As in :meth:`plot`.
+        colorbar : bool, default=True
+            As in :meth:`plot`.
+        max_class_names : int, default=None
+            As in :meth:`plot`.
+        cluster : int or str, default=None
             As in :meth:`plot`.
 
         Returns

@@ -266,7 +266,11 @@ class CostAccuracyDisplay:
         ----------
         comparison : hierlearn.controls.Comparison
             What :func:`hierlearn.controls.compare` returns.
-        ax, level, relative_to
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        level : float, default=0.95
+            As in :meth:`plot`.
+        relative_to : str, default=None
             As in :meth:`plot`.
 
         Returns
@@ -306,7 +310,11 @@ class CostAccuracyDisplay:
         subject : str, default=None
             The variant in question. None for the first that has a permuted twin, or is called
             "hierarchy" or "heads".
-        ax, level, relative_to
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        level : float, default=0.95
+            As in :meth:`plot`.
+        relative_to : str, default=None
             As in :meth:`plot`.
 
         Returns

@@ -261,7 +261,15 @@ class ClassDendrogramDisplay:
             Names of the classes, in the order of ``classes_``. None for ``classes_``.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette, collapse_below
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        max_leaves : int, default=None
+            As in :meth:`plot`.
+        height_scale : {"auto", "linear", "log"}, default="auto"
+            As in :meth:`plot`.
+        palette : sequence of colours, default=None
+            As in :meth:`plot`.
+        collapse_below : float, default=None
             As in :meth:`plot`.
 
         Returns
@@ -324,7 +332,15 @@ class ClassDendrogramDisplay:
             Names of the classes. None for the partition's classes, or their codes.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette, collapse_below
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        max_leaves : int, default=None
+            As in :meth:`plot`.
+        height_scale : {"auto", "linear", "log"}, default="auto"
+            As in :meth:`plot`.
+        palette : sequence of colours, default=None
+            As in :meth:`plot`.
+        collapse_below : float, default=None
             As in :meth:`plot`.
 
         Returns
@@ -380,7 +396,15 @@ class ClassDendrogramDisplay:
             labels. None for the labels themselves.
         cluster_names : array-like of shape (n_clusters,), default=None
             Names of the clusters. None for those of the partition, or for their numbers.
-        ax, max_leaves, height_scale, palette, collapse_below
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        max_leaves : int, default=None
+            As in :meth:`plot`.
+        height_scale : {"auto", "linear", "log"}, default="auto"
+            As in :meth:`plot`.
+        palette : sequence of colours, default=None
+            As in :meth:`plot`.
+        collapse_below : float, default=None
             As in :meth:`plot`.
 
         Returns

@@ -212,9 +212,13 @@ class PartitionDisplay:
             True labels of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
-        class_names, cluster_names
+        class_names : array-like of shape (K,), default=None
             As in the class. None for ``classes_`` and the partition's names.
-        ax, max_clusters
+        cluster_names : array-like of shape (n_clusters,), default=None
+            As in the class. None for ``classes_`` and the partition's names.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        max_clusters : int, default=None
             As in :meth:`plot`.
 
         Returns
@@ -258,9 +262,13 @@ class PartitionDisplay:
             Clusters of the classes; every label is one of its classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
-        class_names, cluster_names
+        class_names : array-like of shape (K,), default=None
             As in the class.
-        ax, max_clusters
+        cluster_names : array-like of shape (n_clusters,), default=None
+            As in the class.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        max_clusters : int, default=None
             As in :meth:`plot`.
 
         Returns

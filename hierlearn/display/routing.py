@@ -322,9 +322,19 @@ class RoutingDisplay:
             ``"visits"`` is the share of samples for which a cluster is evaluated, ``"weight"`` the
             cluster's mean weight in the posterior of a hierarchy. ``"auto"`` is the weight where
             there is one.
-        class_names, cluster_names
+        class_names : array-like of shape (n_classes,), default=None
             As in the class.
-        ax, cluster, classes, max_rows, cmap
+        cluster_names : array-like of shape (n_clusters,), default=None
+            As in the class.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        cluster : int or str, default=None
+            As in :meth:`plot`.
+        classes : sequence of labels, default=None
+            As in :meth:`plot`.
+        max_rows : int, default=None
+            As in :meth:`plot`.
+        cmap : str or matplotlib Colormap, default="Blues"
             As in :meth:`plot`.
 
         Returns
@@ -371,9 +381,19 @@ class RoutingDisplay:
             Clusters of the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
-        class_names, cluster_names
+        class_names : array-like of shape (n_classes,), default=None
             As in the class.
-        ax, cluster, classes, max_rows, cmap
+        cluster_names : array-like of shape (n_clusters,), default=None
+            As in the class.
+        ax : matplotlib Axes, default=None
+            As in :meth:`plot`.
+        cluster : int or str, default=None
+            As in :meth:`plot`.
+        classes : sequence of labels, default=None
+            As in :meth:`plot`.
+        max_rows : int, default=None
+            As in :meth:`plot`.
+        cmap : str or matplotlib Colormap, default="Blues"
             As in :meth:`plot`.
 
         Returns

@@ -321,6 +321,7 @@ class HierarchicalDecompositionClassifier(
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -560,6 +561,7 @@ class HierarchicalDecompositionClassifier(
         Returns
         -------
         ndarray of shape (n_samples,)
+            Class labels.
         """
         X = self._check_X(X, finite=False)
         parts = [
@@ -592,6 +594,7 @@ class HierarchicalDecompositionClassifier(
         Returns
         -------
         ndarray of shape (n_samples, n_clusters)
+            Columns in the order of the clusters of ``partition_``; rows sum to one.
         """
         X = self._check_X(X)
         return self._family.gate_posteriors(X)

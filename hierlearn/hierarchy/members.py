@@ -82,7 +82,22 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the estimator on X itself: outside a hierarchy there is no trunk."""
+        """Fit the estimator on X itself: outside a hierarchy there is no trunk.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples, for an estimator that takes them.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted.
+        """
         self.estimator_ = fit_with_weight(clone(self._on_source()), X, y, sample_weight)
         return self
 
@@ -98,21 +113,54 @@ class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return int(self.estimator_.n_features_in_)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the estimator's prediction for X."""
+        """Return the estimator's prediction for X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
         check_is_fitted(self)
         predicted: NDArray[Any] = self.estimator_.predict(X)
         return predicted
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the estimator's class posteriors for X."""
+        """Return the estimator's class posteriors for X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
         check_is_fitted(self)
         posteriors: NDArray[np.float64] = self.estimator_.predict_proba(X)
         return posteriors
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the estimator's decision values for X."""
+        """Return the estimator's decision values for X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            As the estimator gives them.
+        """
         check_is_fitted(self)
         values: NDArray[np.float64] = self.estimator_.decision_function(X)
         return values

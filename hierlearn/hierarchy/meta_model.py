@@ -67,10 +67,12 @@ class MetaModel:
         Parameters
         ----------
         table : SelectionTable
+            Clusters by their statistics, with the score of every candidate.
 
         Returns
         -------
         self : object
+            The model, fitted.
         """
         rows = table.complete
         values = _values(rows, table.candidates, self.cost_weight)
@@ -96,6 +98,7 @@ class MetaModel:
         Returns
         -------
         int
+            Its place among the candidates.
         """
         if not self.learns_:
             return int(self.average_.argmax())

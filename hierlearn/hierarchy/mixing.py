@@ -59,6 +59,7 @@ def choose_mixing(
     Returns
     -------
     MixingChoice
+        The weight, and the scores that speak for it.
 
     Raises
     ------

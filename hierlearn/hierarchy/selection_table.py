@@ -177,6 +177,7 @@ class SelectionTable:
         Returns
         -------
         SelectionTable
+            A new table.
 
         Raises
         ------
@@ -204,6 +205,7 @@ class SelectionTable:
         Returns
         -------
         SelectionTable
+            A new table, one row longer.
         """
         row = SelectionRow(
             dict(statistics),

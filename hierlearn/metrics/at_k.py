@@ -89,7 +89,13 @@ def precision_at_k(
 
     Parameters
     ----------
-    y_true, scores, k, sample_weight
+    y_true : array-like or sparse matrix of shape (n_samples, n_labels), or array-like (n_samples,)
+        See :func:`average_precision_at_k`.
+    scores : array-like or sparse matrix of shape (n_samples, n_labels)
+        See :func:`average_precision_at_k`.
+    k : int
+        See :func:`average_precision_at_k`.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         See :func:`average_precision_at_k`.
 
     Returns
@@ -120,7 +126,13 @@ def recall_at_k(
 
     Parameters
     ----------
-    y_true, scores, k, sample_weight
+    y_true : array-like or sparse matrix of shape (n_samples, n_labels), or array-like (n_samples,)
+        See :func:`average_precision_at_k`.
+    scores : array-like or sparse matrix of shape (n_samples, n_labels)
+        See :func:`average_precision_at_k`.
+    k : int
+        See :func:`average_precision_at_k`.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         See :func:`average_precision_at_k`.
 
     Returns
@@ -156,8 +168,12 @@ def coverage_at_k(
 
     Parameters
     ----------
-    y_true, scores, k
-        See :func:`average_precision_at_k`; k is a number of labels whatever ``average`` is.
+    y_true : array-like or sparse matrix of shape (n_samples, n_labels), or array-like (n_samples,)
+        See :func:`average_precision_at_k`.
+    scores : array-like or sparse matrix of shape (n_samples, n_labels)
+        See :func:`average_precision_at_k`.
+    k : int
+        A number of labels whatever ``average`` is.
     average : {"labels", "samples"}, default="labels"
         ``"labels"``: of the labels that occur in ``y_true``, the share that is among the k best of
         at least one of its samples. It shows a classifier that has given up on rare labels, which
@@ -221,7 +237,11 @@ def coverage_depth(y_true: Any, scores: Any, *, sample_weight: ArrayLike | None 
 
     Parameters
     ----------
-    y_true, scores, sample_weight
+    y_true : array-like or sparse matrix of shape (n_samples, n_labels), or array-like (n_samples,)
+        See :func:`average_precision_at_k`.
+    scores : array-like or sparse matrix of shape (n_samples, n_labels)
+        See :func:`average_precision_at_k`.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         See :func:`average_precision_at_k`.
 
     Returns

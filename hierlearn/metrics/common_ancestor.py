@@ -42,6 +42,7 @@ def lowest_common_ancestor_depth(
     Returns
     -------
     float, or ndarray of int64, shape (n_samples,), for ``average=None``
+        Edges from the root; the deeper, the nearer the two.
 
     Raises
     ------

@@ -128,12 +128,15 @@ def get_scorer(
     ----------
     name : str
         Metric and k, joined by "@".
-    average, response_method
+    average : {"samples", "labels"} or None, default=None
+        See :class:`RankingScorer`.
+    response_method : str or tuple of str, default=("decision_function", "predict_proba")
         See :class:`RankingScorer`.
 
     Returns
     -------
     RankingScorer
+        A scorer in scikit-learn's sense.
 
     Raises
     ------

@@ -12,9 +12,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
+from .._given import validate_data
 from .._rows import RowView
 from .._validation import (
     Interval,
@@ -177,6 +178,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------

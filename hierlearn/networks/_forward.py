@@ -37,8 +37,11 @@ def forward(
     Parameters
     ----------
     module : torch.nn.Module
+        The network.
     X : ndarray or csr matrix of shape (n_samples, ...)
+        Rows, checked before.
     device : str, default="auto"
+        "auto" (CUDA where available), "cpu", "cuda" or "cuda:<index>".
     n_jobs : int or None, default=None
         CPU threads.
     finish : callable or None, default=None
@@ -50,6 +53,7 @@ def forward(
     Returns
     -------
     ndarray of shape (n_samples, ...)
+        What the network returns, or ``finish`` makes of it.
     """
     compute: Compute = module
     if finish is not None:

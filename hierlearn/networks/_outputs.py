@@ -85,6 +85,7 @@ class LogitsMixin:
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0 and 1 for each label.
         """
         found = self._answer(X, self._most_probable)
         return found if self.multilabel_ else self.classes_[found]

@@ -100,13 +100,13 @@ class AdaptiveSoftmaxClassifier(ManyClassClassifier):
     multilabel_ : bool
         Always False.
 
-    References
-    ----------
-    Grave, Joulin, Cissé, Grangier & Jégou, Efficient softmax approximation for GPUs, ICML 2017.
-
     See Also
     --------
     PartitionSoftmaxClassifier : Clusters of any partitioner, for classes of any frequency.
+
+    References
+    ----------
+    Grave, Joulin, Cissé, Grangier & Jégou, Efficient softmax approximation for GPUs, ICML 2017.
 
     Examples
     --------

@@ -58,6 +58,18 @@ class Augmentation:
 
         Number 0 is the images themselves; among the others every second is mirrored, all of its
         images alike, so that few versions show what chance would in many.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, c, h, w)
+            The images.
+        number : int
+            Which version, from 0.
+
+        Returns
+        -------
+        view : Tensor of shape (n, c, h, w)
+            The version; for number 0 the images themselves.
         """
         if number == 0 or not self.names:
             return images

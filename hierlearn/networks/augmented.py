@@ -22,13 +22,13 @@ class AugmentedNetwork(nn.Module):
     ----------
     base : TappedNetwork
         The trained network. Its weights stay as they are unless ``fine_tuned``.
-    classifier : {"reinitialise", "warm", "keep"}
+    classifier : {"reinitialise", "warm", "keep"}, default="reinitialise"
         What becomes of the classifier layer: drawn anew and trained with the heads, trained on
         from its present weights, or left alone so that heads add to the base's logits.
-    evaluate : {"all"}, int or float
+    evaluate : {"all"}, int or float, default="all"
         Which heads are evaluated for a sample, see :func:`visited_clusters`. The labels of the
         others keep the base's logits.
-    multilabel : bool
+    multilabel : bool, default=False
         Whether posteriors are sigmoids.
     base_dropout : bool, default=True
         Whether the frozen base's dropout stays on while the heads are trained. Its features of
@@ -72,7 +72,13 @@ class AugmentedNetwork(nn.Module):
         return list(rounds)
 
     def add_round(self, heads: SpecialistHeads) -> None:
-        """Add the heads of a further partition; those there are keep their stacks from now on."""
+        """Add the heads of a further partition; those there are keep their stacks from now on.
+
+        Parameters
+        ----------
+        heads : SpecialistHeads
+            Heads of the further partition.
+        """
         for earlier in self.heads:
             earlier.freeze_stacks()
             if self._mode == "reinitialise":
@@ -85,7 +91,18 @@ class AugmentedNetwork(nn.Module):
         self.rounds.append(heads.to(device=like.device, dtype=like.dtype))
 
     def train(self, mode: bool = True) -> AugmentedNetwork:
-        """Switch dropout and normalisation of what is trained; a frozen base stays as it is."""
+        """Switch dropout and normalisation of what is trained; a frozen base stays as it is.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether to train; False evaluates.
+
+        Returns
+        -------
+        self : AugmentedNetwork
+            The network itself.
+        """
         super().train(mode)
         if not self.fine_tuned:
             self.base.eval()
@@ -95,7 +112,18 @@ class AugmentedNetwork(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Propagate a batch to logits of shape (n, n_outputs)."""
+        """Propagate a batch to logits of shape (n, n_outputs).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            A batch.
+
+        Returns
+        -------
+        Tensor of shape (n, n_outputs)
+            Its logits.
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.fine_tuned):
             logits, attach, own = self.base(x, with_logits=self._needs_base_logits())
         return self.combine(attach, own, logits)
@@ -104,7 +132,18 @@ class AugmentedNetwork(nn.Module):
         return self.classifier is None or self.evaluate != "all"
 
     def from_features(self, attach: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        """Compute logits from features of the frozen base that were computed before."""
+        """Compute logits from features of the frozen base that were computed before.
+
+        Parameters
+        ----------
+        attach, own : Tensor
+            See :class:`Tapped`.
+
+        Returns
+        -------
+        Tensor of shape (n, n_outputs)
+            Their logits.
+        """
         logits = None
         if self._needs_base_logits():
             with torch.no_grad():
@@ -122,6 +161,11 @@ class AugmentedNetwork(nn.Module):
             See :class:`Tapped`.
         logits : Tensor or None
             The base's; needed with ``classifier="keep"`` and where not all heads are evaluated.
+
+        Returns
+        -------
+        Tensor of shape (n, n_outputs)
+            The new logits.
         """
         if self.classifier is None or self.evaluate != "all":
             assert logits is not None, "the base's logits are part of the result"
@@ -175,7 +219,18 @@ class AugmentedNetwork(nn.Module):
         return part.masked_fill(seen[rows, codes], 0.0)
 
     def visits(self, logits: torch.Tensor) -> list[torch.Tensor]:
-        """Return for every round which clusters each sample visits, bool (n, n_heads)."""
+        """Return for every round which clusters each sample visits, bool (n, n_heads).
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_outputs)
+            The base's.
+
+        Returns
+        -------
+        list of Tensor of bool, shape (n, n_heads)
+            One for each round.
+        """
         logits = logits.detach()
         posteriors = logits.sigmoid() if self.multilabel else logits.softmax(dim=1)
         return [
@@ -206,6 +261,7 @@ def visited_clusters(
     Returns
     -------
     Tensor of bool, shape (n, n_clusters)
+        Whether each sample visits each cluster.
 
     Examples
     --------

@@ -20,9 +20,10 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import nn
 
+from .._given import validate_data
 from .._rows import RowView, SelectedRows
 from .._validation import HasMethods, Interval, StrOptions, check_choice, fit_context
 from ._runtime import resolve_device, threads
@@ -189,6 +190,7 @@ class BackboneFeatures(
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -213,6 +215,7 @@ class BackboneFeatures(
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features) or (n_samples, c, h, w)
+            Rows, or images, that the network takes.
 
         Returns
         -------

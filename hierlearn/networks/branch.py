@@ -34,6 +34,50 @@ class BranchClassifier(BaseTorchClassifier):
     max_epochs : int, default=20
         Passes over the cluster's samples. The remaining parameters are, like this one, those of
         :class:`TorchClassifier`.
+    batch_size : int or "auto", default="auto"
+        Rows a step. ``"auto"`` is about a hundredth of the data, a power of two from 64 to 256.
+    optimizer : {"adamw", "adam", "sgd"} or torch.optim.Optimizer class, default="adamw"
+        How the weights are moved.
+    lr : float, default=1e-3
+        (Peak) learning rate.
+    weight_decay : float, default=0.01
+        Weight decay of the optimiser.
+    momentum : float, default=0.9
+        Momentum, used by ``optimizer="sgd"`` only.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate moves over the run.
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the data, stop when its loss has not improved for
+        ``n_iter_no_change`` epochs and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of the data held out by ``early_stopping``.
+    n_iter_no_change : int, default=5
+        Patience of ``early_stopping`` in epochs.
+    class_weight : dict, "balanced" or None, default=None
+        Weights by class label, as in scikit-learn. With a multi-label y the keys are label indices
+        and the weight applies to the label's positives; ``"balanced"`` is negatives over positives.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last fit, which must have seen the same
+        classes and features.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where available), ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``. A model
+        fitted on CUDA can be loaded and used without one.
+    mixed_precision : bool or "always", default=True
+        Train in bfloat16 where the device is a GPU that supports it; with ``"always"`` on a CPU,
+        too, which pays for convolutions where it has instructions for it (AMX).
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Floating type of the network. ``"auto"`` is float32, but float64 for hierlearn's own
+        networks when the whole training set fits in one batch: there speed is no concern, and the
+        result does not depend on the order of the rows beyond rounding.
+    callbacks : sequence or None, default=None
+        Further skorch callbacks.
+    n_jobs : int or None, default=None
+        CPU threads for torch. None means 1 (results then do not depend on the machine's cores), -1
+        all cores.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, batch order, dropout and the validation split.
+    verbose : int, default=0
+        Print a line an epoch when positive.
 
     Attributes
     ----------

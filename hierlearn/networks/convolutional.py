@@ -42,6 +42,7 @@ def cnn(
     Returns
     -------
     torch.nn.Sequential
+        The network, untrained.
 
     Raises
     ------

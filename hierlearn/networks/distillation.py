@@ -7,14 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
-from .._input import as_read_by, check_no_gaps, check_rows, last_step, unfrozen
+from .._given import validate_data
+from .._input import as_read_by, check_rows, last_step, unfrozen
 from .._validation import (
     HasMethods,
     Interval,
@@ -44,7 +44,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    teacher : classifier
+    teacher : classifier, default=None
         With ``predict_proba``. Fitted first, on the same rows; one in a
         :class:`~sklearn.frozen.FrozenEstimator` is used as it is, and must know every class of y.
         Its posteriors of further classes are left out.
@@ -144,6 +144,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -205,7 +206,6 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _check_X_y(self, X: Any, y: Any, student: Any) -> tuple[Any, Any]:
         y = validate_data(self, y=y, multi_output=True)
         rows = check_rows(self, student, X, reset=True)
-        y = y if sparse.issparse(y) else check_no_gaps(np.asarray(y))
         check_consistent_length(rows, y)
         return rows, y
 
@@ -245,6 +245,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0 and 1 for each label.
         """
         return self._answer(X, "predict")
 
@@ -258,6 +259,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
         """
         return self._answer(X, "predict_proba")
 
@@ -271,6 +273,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            For several labels a sample, one of each label.
         """
         return self._answer(X, "decision_function")
 

@@ -71,11 +71,27 @@ class HeadPlan:
         ----------
         attach_shape : sequence of int
             Shape of the features that the heads read, without the batch dimension.
+
+        Returns
+        -------
+        multiply_adds : tuple of int
+            One for each head.
         """
         return self._summed(attach_shape, "multiply_adds")
 
     def parameters(self, attach_shape: Sequence[int]) -> tuple[int, ...]:
-        """Return how many weights and biases each head has, its output weights included."""
+        """Return how many weights and biases each head has, its output weights included.
+
+        Parameters
+        ----------
+        attach_shape : sequence of int
+            Shape of the features that the heads read, without the batch dimension.
+
+        Returns
+        -------
+        parameters : tuple of int
+            One for each head.
+        """
         return self._summed(attach_shape, "parameters")
 
     def _summed(self, attach_shape: Sequence[int], field: str) -> tuple[int, ...]:
@@ -86,7 +102,20 @@ class HeadPlan:
         )
 
     def layers(self, attach_shape: Sequence[int], head: int) -> list[HeadLayer]:
-        """Return what each layer of one head costs, from the first maps to its output weights."""
+        """Return what each layer of one head costs, from the first maps to its output weights.
+
+        Parameters
+        ----------
+        attach_shape : sequence of int
+            Shape of the features that the heads read, without the batch dimension.
+        head : int
+            Number of the head.
+
+        Returns
+        -------
+        layers : list of HeadLayer
+            From the first to the last.
+        """
         found: list[HeadLayer] = []
         shape = tuple(attach_shape)
         for number, n_maps in enumerate(self.maps, start=1):
@@ -109,7 +138,18 @@ class HeadPlan:
         return [*found, HeadLayer("output", "Linear", (n_labels,), price, price)]
 
     def of(self, heads: Sequence[int]) -> HeadPlan:
-        """Return the plan of some of the heads."""
+        """Return the plan of some of the heads.
+
+        Parameters
+        ----------
+        heads : sequence of int
+            Their numbers.
+
+        Returns
+        -------
+        plan : HeadPlan
+            These heads only, in this order.
+        """
         members, widths = (tuple(part[h] for h in heads) for part in (self.members, self.widths))
         return HeadPlan(members, widths, self.maps)
 
@@ -120,6 +160,20 @@ def _pairs(sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 def stack_multiply_adds(n_inputs: int, widths: Sequence[int], n_outputs: int) -> int:
     """Count the multiply-adds of a stack of fully connected layers.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Features that the stack reads.
+    widths : sequence of int
+        Units of its hidden layers.
+    n_outputs : int
+        Units of its last layer.
+
+    Returns
+    -------
+    multiply_adds : int
+        For one sample.
 
     Examples
     --------
@@ -142,6 +196,7 @@ def maps_multiply_adds(maps: Sequence[int], attach_shape: Sequence[int]) -> tupl
     Returns
     -------
     multiply_adds, n_values : int
+        Of one sample.
 
     Examples
     --------

@@ -61,17 +61,47 @@ class SpecialistHeads(nn.Module):
         )
 
     def home(self, head: int) -> tuple[Any, int]:
-        """Return the group that holds a head, and its place there."""
+        """Return the group that holds a head, and its place there.
+
+        Parameters
+        ----------
+        head : int
+            Number of the head.
+
+        Returns
+        -------
+        group : torch.nn.Module
+            The heads of like size.
+        place : int
+            Position of the head among them.
+        """
         number, place = self._homes[head]
         return self.groups[number], place
 
     def codes_of(self, head: int) -> torch.Tensor:
-        """Return the codes of one head's labels."""
+        """Return the codes of one head's labels.
+
+        Parameters
+        ----------
+        head : int
+            Number of the head.
+
+        Returns
+        -------
+        codes : Tensor of int64, shape (n_members,)
+            Their positions among the outputs.
+        """
         start = self._starts[head]
         return self.codes[start : start + len(self.plan.members[head])]
 
     def freeze_stacks(self, frozen: bool = True) -> None:
-        """Keep the hidden layers as they are, as when further heads are added; outputs train on."""
+        """Keep the hidden layers as they are, as when further heads are added; outputs train on.
+
+        Parameters
+        ----------
+        frozen : bool, default=True
+            Whether they stay as they are.
+        """
         for group in self._each():
             group.stacks_frozen = frozen
 
@@ -90,17 +120,54 @@ class SpecialistHeads(nn.Module):
         return list(self.groups)
 
     def forward(self, attach: torch.Tensor, n_outputs: int) -> torch.Tensor:
-        """Evaluate all heads and return what they add to the logits, shape (n, n_outputs)."""
+        """Evaluate all heads and return what they add to the logits, shape (n, n_outputs).
+
+        Parameters
+        ----------
+        attach : Tensor of shape (n, ...)
+            Features of the layer that the heads read.
+        n_outputs : int
+            Number of logits.
+
+        Returns
+        -------
+        Tensor of shape (n, n_outputs)
+            Zero where no head speaks for a label.
+        """
         added = torch.cat([group(attach) for group in self._each()], dim=1)
         return added.new_zeros(len(attach), n_outputs).index_add(1, self.codes, added)
 
     def one(self, attach: torch.Tensor, head: int) -> torch.Tensor:
-        """Evaluate one head and return what it adds to its own labels, shape (n, n_members)."""
+        """Evaluate one head and return what it adds to its own labels, shape (n, n_members).
+
+        Parameters
+        ----------
+        attach : Tensor of shape (n, ...)
+            Features of the layer that the heads read.
+        head : int
+            Number of the head.
+
+        Returns
+        -------
+        Tensor of shape (n, n_members)
+            Columns in the order of its labels.
+        """
         group, place = self.home(head)
         return group.one(attach, place)
 
     def features(self, attach: torch.Tensor) -> list[torch.Tensor]:
-        """Return each head's last hidden layer, or its outputs if it has none, (n, width) each."""
+        """Return each head's last hidden layer, or its outputs if it has none, (n, width) each.
+
+        Parameters
+        ----------
+        attach : Tensor of shape (n, ...)
+            Features of the layer that the heads read.
+
+        Returns
+        -------
+        list of Tensor of shape (n, width)
+            One for each head.
+        """
         found = [group.features(attach) for group in self._each()]
         return [
             found[number][place]

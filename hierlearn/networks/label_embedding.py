@@ -42,6 +42,7 @@ _MAX_ELEMENTS = 2**26
 _MAX_SCORES = 2**24
 # Labels that an approximate prediction of several labels looks at.
 _N_CANDIDATES = 100
+_REMEDY = "give cv rows of your own, or for labels set calibration=None"
 
 
 class LabelEmbeddingClassifier(BaseTorchClassifier):
@@ -148,13 +149,13 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
     multilabel_ : bool
         Whether y was a label indicator matrix.
 
-    References
-    ----------
-    Chollet (2016), Information-theoretical label embeddings for large-scale image classification.
-
     See Also
     --------
     LabelEmbedder : The embedding alone, as a transformer of y.
+
+    References
+    ----------
+    Chollet (2016), Information-theoretical label embeddings for large-scale image classification.
 
     Examples
     --------
@@ -273,7 +274,7 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         given = rows.given[rows.kept]
         splits = []
         if self.calibration is not None or not self.multilabel_:
-            splits = held_out_rows(self.cv, X, target, rows.kept, seeds[0])
+            splits = held_out_rows(self.cv, X, target, rows.kept, seeds[0], remedy=_REMEDY)
         self._embed(X, target, given, splits, seeds[1:3])
         super()._train(X, target, weight, resume)
         if self.calibration is not None:

@@ -145,15 +145,15 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     multilabel_ : bool
         Whether y was a label indicator matrix.
 
-    References
-    ----------
-    Jasinska et al., Extreme F-measure maximization using sparse probability estimates, ICML 2016
-    (probabilistic label trees, of which this is one of two levels).
-
     See Also
     --------
     PartitionSoftmaxClassifier : The same for one class a sample.
     LabelEmbeddingClassifier : Labels that occur together as vectors that point the same way.
+
+    References
+    ----------
+    Jasinska et al., Extreme F-measure maximization using sparse probability estimates, ICML 2016
+    (probabilistic label trees, of which this is one of two levels).
 
     Examples
     --------

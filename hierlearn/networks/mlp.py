@@ -37,6 +37,24 @@ def mlp(
     Layers are named ``hidden1``, ``activation1``, ``dropout1``, ``hidden2``, ..., ``output``, and
     ``input_dropout`` in front of them.
 
+    Parameters
+    ----------
+    n_features : int
+        Inputs.
+    n_outputs : int
+        Units of the last layer.
+    hidden_layer_sizes : sequence of int, default=(200, 150)
+        Units of each hidden layer.
+    activation : {"relu", "tanh", "gelu", "logistic"}, default="relu"
+        Activation of the hidden layers.
+    dropout, input_dropout : float, default=0.0
+        Dropout behind every hidden layer, and of the inputs.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        The network, untrained.
+
     Examples
     --------
     >>> from hierlearn.networks import mlp

@@ -110,13 +110,13 @@ class PartitionSoftmaxClassifier(ManyClassClassifier):
     multilabel_ : bool
         Always False.
 
-    References
-    ----------
-    Goodman, Classes for fast maximum entropy training, ICASSP 2001.
-
     See Also
     --------
     AdaptiveSoftmaxClassifier : Clusters by frequency.
+
+    References
+    ----------
+    Goodman, Classes for fast maximum entropy training, ICASSP 2001.
 
     Examples
     --------

@@ -98,14 +98,14 @@ class SampledSoftmaxClassifier(ManyClassClassifier):
     multilabel_ : bool
         Always False.
 
+    See Also
+    --------
+    PartitionSoftmaxClassifier : Fast in prediction, too.
+
     References
     ----------
     Jean, Cho, Memisevic & Bengio, On using very large target vocabulary for neural machine
     translation, ACL 2015, sec. 3.
-
-    See Also
-    --------
-    PartitionSoftmaxClassifier : Fast in prediction, too.
 
     Examples
     --------

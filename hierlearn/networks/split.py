@@ -24,6 +24,16 @@ _NORMALISATIONS = (
 def chain(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """Return the layers of a chain with their dotted names, nested ``nn.Sequential`` unrolled.
 
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+
+    Returns
+    -------
+    layers : list of (str, torch.nn.Module)
+        From the first to the last.
+
     Raises
     ------
     ValueError
@@ -166,6 +176,13 @@ def split_point(
 
 def split_network(module: nn.Module, point: int) -> tuple[nn.Sequential, nn.Sequential]:
     """Split a chain after its first ``point`` layers into trunk and head, sharing the layers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A chain of layers.
+    point : int
+        How many layers go to the trunk.
 
     Returns
     -------

@@ -95,7 +95,20 @@ class TappedNetwork(nn.Module):
         return layer
 
     def forward(self, x: torch.Tensor, with_logits: bool = True) -> Tapped:
-        """Propagate a batch and return its features, and its logits if these are needed."""
+        """Propagate a batch and return its features, and its logits if these are needed.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            A batch.
+        with_logits : bool, default=True
+            Whether the logits are needed.
+
+        Returns
+        -------
+        Tapped
+            What was read on the way.
+        """
         if isinstance(self.points.attach, int):
             return self._run_chain(x, self.points.attach, with_logits)
         return self._run_hooked(x, self.points.attach)
@@ -153,6 +166,7 @@ def tap_points(module: nn.Module, input_shape: Sequence[int], at: str | None = N
     Returns
     -------
     TapPoints
+        Names and shapes of the two.
 
     Raises
     ------

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from hierlearn._given import as_labels, validate_data
 from hierlearn._input import as_read_by
 from hierlearn._validation import check_class_codes, fit_context, safe_indexing
 from hierlearn.confusion import StreamingConfusion, confusion_from_scores, label_codes
@@ -199,6 +200,7 @@ class ScoreTransformMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         cluster_scores : ndarray of shape (n_samples, n_clusters)
+            Columns in the order of the clusters.
         """
         return self._cluster_scores(X)
 
@@ -213,6 +215,7 @@ class ScoreTransformMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         clusters : ndarray of int64, shape (n_samples,)
+            Cluster of each row.
         """
         return self._cluster_scores(X).argmax(axis=1)
 
@@ -262,6 +265,7 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -296,6 +300,7 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -378,9 +383,9 @@ class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):
             return None, classes
         if y is None:
             raise require_y(self, "give the true class of each row of the scores")
-        if self.affinity == "top_k" and (sparse.issparse(y) or np.ndim(y) == 2):
-            return y, classes  # several labels a sample, as an indicator matrix
-        target = np.asarray(y)
+        target = as_labels(y)
+        if self.affinity == "top_k" and target.ndim == 2:
+            return target, classes  # several labels a sample, as an indicator matrix
         if target.ndim == 1 and target.dtype.kind not in "biuf":
             classes = _check_column_classes(
                 np.unique(target) if classes is None else classes, shape[1]

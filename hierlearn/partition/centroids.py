@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
+from hierlearn._given import validate_data
 from hierlearn._rows import RowView, check_blocks_finite, row_blocks, select_rows
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError
@@ -190,7 +191,7 @@ class CentroidPartitioner(BaseEstimator):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Any representation of the samples.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), default=None
             Class labels.
         classes : array-like of shape (n_classes,) or None, default=None
             The labels in y, in the order to keep. None sorts them.
@@ -201,6 +202,7 @@ class CentroidPartitioner(BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------

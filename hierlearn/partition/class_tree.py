@@ -210,7 +210,13 @@ class ClassTree(TreeInterchange):
         return linkage
 
     def depths(self) -> NDArray[np.int64]:
-        """Return the number of edges from the root to every node, shape (n_nodes,)."""
+        """Return the number of edges from the root to every node, shape (n_nodes,).
+
+        Returns
+        -------
+        depths : ndarray of int64, shape (n_nodes,)
+            The root has 0.
+        """
         return node_depths(self.parents)
 
     def _leaf_counts(self) -> NDArray[np.int64]:
@@ -233,6 +239,7 @@ class ClassTree(TreeInterchange):
         Returns
         -------
         tree : ClassTree
+            A new tree.
         """
         nodes = np.concatenate([order, np.arange(self.n_classes, self.n_nodes)])
         heights = None if self.heights is None else self.heights[nodes]

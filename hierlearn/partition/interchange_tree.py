@@ -125,6 +125,7 @@ class TreeInterchange:
         Returns
         -------
         newick : str
+            One line, ending in a semicolon.
 
         Examples
         --------
@@ -167,6 +168,7 @@ class TreeInterchange:
         Returns
         -------
         graph : networkx.DiGraph
+            Edges point away from the root.
         """
         from hierlearn.partition.formats_graph import graph_of
 

@@ -34,9 +34,11 @@ class TrainingRows:
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, ...)
+        The rows.
     codes : ndarray of shape (n_samples,)
         Class codes, indices into ``partition.classes``.
     weight : ndarray of shape (n_samples,) or None
+        Weights of the rows; None where all count the same.
     features : mapping of str to array, default={}
         What was computed of the rows beforehand, such as a pre-trained network's features.
     """
@@ -47,20 +49,52 @@ class TrainingRows:
     features: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> TrainingRows:
-        """Return some of the rows."""
+        """Return some of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Indices of the rows to take.
+
+        Returns
+        -------
+        rows : TrainingRows
+            These rows, with their weights and features.
+        """
         weight = None if self.weight is None else self.weight[rows]
         features = {key: safe_indexing(value, rows) for key, value in self.features.items()}
         return TrainingRows(safe_indexing(self.X, rows), self.codes[rows], weight, features)
 
     def drop_unweighted(self) -> TrainingRows:
-        """Leave out rows of weight zero, which no member may notice."""
+        """Leave out rows of weight zero, which no member may notice.
+
+        Returns
+        -------
+        rows : TrainingRows
+            The rows of positive weight.
+        """
         if self.weight is None or (self.weight > 0).all():
             return self
         return self.take(np.flatnonzero(self.weight > 0))
 
 
 def confusion_of(held_out: HeldOutScores, method: str, k: int | None = None) -> Matrix:
-    """Return the confusion matrix of held-out scores, row = true class."""
+    """Return the confusion matrix of held-out scores, row = true class.
+
+    Parameters
+    ----------
+    held_out : HeldOutScores
+        Scores and true classes.
+    method : str
+        See :func:`~hierlearn.confusion.confusion_from_scores`.
+    k : int or None, default=None
+        Likewise.
+
+    Returns
+    -------
+    confusion : ndarray or csr_array of shape (n_classes, n_classes)
+        Not normalised.
+    """
     check_some_weight(held_out.sample_weight)
     return confusion_from_scores(
         held_out.scores, held_out.y, method=method, k=k, sample_weight=held_out.sample_weight
@@ -68,7 +102,18 @@ def confusion_of(held_out: HeldOutScores, method: str, k: int | None = None) -> 
 
 
 def default_partitioner(n_classes: int) -> ConfusionSpectralPartitioner:
-    """Return the partitioner used where none is given: about sqrt(K) spectral clusters."""
+    """Return the partitioner used where none is given: about sqrt(K) spectral clusters.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes, K.
+
+    Returns
+    -------
+    partitioner : ConfusionSpectralPartitioner
+        Unfitted.
+    """
     return ConfusionSpectralPartitioner(n_clusters=root_of(n_classes))
 
 
@@ -113,7 +158,9 @@ def learn_partition(
     partitioner : estimator, str, LabelPartition or None
         A partition given is used as it is, its classes brought into the order of y's.
     confusion : ndarray or csr_array of shape (n_classes, n_classes)
+        For partitioners that take a confusion matrix.
     held_out : HeldOutScores
+        For partitioners that take class scores.
     data : TrainingRows
         For partitioners that look at X and y themselves.
     seed : int

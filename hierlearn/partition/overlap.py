@@ -48,6 +48,7 @@ def extend_by_confusion(
     Returns
     -------
     partition : LabelPartition
+        With the same primary clusters.
 
     Raises
     ------

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
+from hierlearn._given import validate_data
 from hierlearn._validation import HasMethods, as_random_state, fit_context
 from hierlearn.partition._common import (
     ScoreTransformMixin,
@@ -150,6 +150,7 @@ class RandomPartitioner(ScoreTransformMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator, fitted.
         """
         return self._fit_weighted(X, y, classes=classes)
 

@@ -283,8 +283,7 @@ class TaxonomyPartitioner(BaseEstimator):
             If a class has no group.
         """
         if classes is None and y is not None:
-            y = column_or_1d(y)
-            assert_all_finite(y, input_name="y")
+            y = column_or_1d(as_labels(y))
             check_classification_targets(y)
             classes = np.unique(y)
         if classes is None and self.groups is None:

@@ -151,6 +151,7 @@ def head_widths(
     Returns
     -------
     tuple of tuple of int
+        Widths of each head's layers.
 
     Raises
     ------

@@ -335,6 +335,7 @@ class SpecialistHeadAugmenter(
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------

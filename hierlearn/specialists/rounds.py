@@ -106,6 +106,7 @@ def learn_partitions(
     partitioner : estimator or None
         The fitted clone of the first round; None where none was fitted.
     partitions : tuple of LabelPartition
+        One for each round.
 
     Raises
     ------
