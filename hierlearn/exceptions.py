@@ -14,7 +14,9 @@ from __future__ import annotations
 
 __all__ = [
     "HierlearnError",
+    "HoldOutError",
     "MissingExtraError",
+    "ModelFileError",
     "PartitionError",
     "UnsupportedTargetError",
 ]
@@ -26,6 +28,14 @@ class HierlearnError(Exception):
 
 class PartitionError(HierlearnError, ValueError):
     """A partition of the classes is inconsistent, or was made for other classes."""
+
+
+class ModelFileError(HierlearnError, ValueError):
+    """A file is not a model as :func:`hierlearn.save` writes it, or needs types nobody trusts."""
+
+
+class HoldOutError(HierlearnError, ValueError):
+    """No row can be held out: each is the only one of its class, or of one of its labels."""
 
 
 class UnsupportedTargetError(HierlearnError, ValueError):

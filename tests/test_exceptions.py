@@ -5,6 +5,7 @@ import pytest
 from hierlearn import exceptions
 from hierlearn.exceptions import (
     HierlearnError,
+    HoldOutError,
     MissingExtraError,
     PartitionError,
     UnsupportedTargetError,
@@ -15,6 +16,7 @@ from hierlearn.exceptions import (
     ("error", "builtin"),
     [
         (PartitionError, ValueError),
+        (HoldOutError, ValueError),
         (UnsupportedTargetError, ValueError),
         (MissingExtraError, ImportError),
     ],

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hierlearn._validation import as_random_state
 from hierlearn.confusion.indicator import check_indicator
 from hierlearn.confusion.splits import HOLDOUT_FRACTION, Rows, check_fraction, check_n_folds
+from hierlearn.exceptions import HoldOutError
 
 __all__ = ["multilabel_folds", "multilabel_holdout"]
 
@@ -54,7 +55,9 @@ def multilabel_holdout(
     Raises
     ------
     ValueError
-        If ``fraction`` is out of range, or if no row can be spared.
+        If ``fraction`` is out of range.
+    HoldOutError
+        If no row can be spared.
     UnsupportedTargetError
         If ``Y`` is no indicator matrix.
 
@@ -79,7 +82,7 @@ def multilabel_holdout(
     # The training part may have a label to itself, the part held out may not.
     part = _assign(indicator, sizes, np.array([False, True]), random_state)
     if not part.any():
-        raise ValueError(
+        raise HoldOutError(
             "Y must have a row whose labels all occur in other rows, to hold it out. Got none; "
             'give cv="prefit" and data of your own.'
         )

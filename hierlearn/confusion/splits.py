@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hierlearn._validation import as_random_state, check_class_codes
+from hierlearn.exceptions import HoldOutError
 
 __all__ = [
     "HOLDOUT_FRACTION",
@@ -59,7 +60,9 @@ def stratified_holdout(
     Raises
     ------
     ValueError
-        If ``fraction`` is out of range, or if no class has two samples.
+        If ``fraction`` is out of range.
+    HoldOutError
+        If no class has two samples.
 
     Examples
     --------
@@ -79,7 +82,7 @@ def stratified_holdout(
     turn[first] = -sizes[first]
     eligible = np.flatnonzero(ranks < sizes - 1)
     if eligible.size == 0:
-        raise ValueError(
+        raise HoldOutError(
             "y must have at least two samples of some class to hold one out. Got classes of one "
             'sample only; give cv="prefit" and data of your own.'
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from .._validation import draw_seeds
 from ..confusion import SPARSE_ABOVE, confusion_from_scores, held_out_scores
 from ..confusion.plans import plan_splits
 from ..embedding import confusion_cooccurrence
+from ..exceptions import HoldOutError
 from .brief import best_scores, brief_settings
 from .mlp import TorchMLPClassifier
 from .partition_softmax import PartitionSoftmaxClassifier
@@ -20,7 +20,9 @@ from .partition_softmax import PartitionSoftmaxClassifier
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
 
-def held_out_rows(cv: Any, X: Any, target: Any, kept: np.ndarray, seed: int) -> Splits:
+def held_out_rows(
+    cv: Any, X: Any, target: Any, kept: np.ndarray, seed: int, *, remedy: str
+) -> Splits:
     """Return (train, test) among the rows that have weight, numbered without the others.
 
     Parameters
@@ -33,35 +35,41 @@ def held_out_rows(cv: Any, X: Any, target: Any, kept: np.ndarray, seed: int) -> 
     kept : ndarray of shape (n_samples,), dtype bool
         Which rows given to ``fit`` have weight.
     seed : int
+    remedy : str
+        What to do where nothing can be held out.
 
     Raises
     ------
+    HoldOutError
+        If there is nothing to hold out.
     ValueError
-        If there is nothing to hold out, or ``cv`` is none of the accepted kinds.
+        If ``cv`` is none of the accepted kinds.
     """
+    if isinstance(cv, str) and cv == "prefit":
+        raise ValueError(
+            "cv must hold out rows to train on the others. Got 'prefit' instead, for classifiers "
+            "around a fitted one; leave it None."
+        )
     codes = sparse.csr_array(target) if target.ndim == 2 else target
     named = isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split")
     if not named:
         try:
             return plan_splits(cv, X, target, codes, seed)
-        except ValueError as error:
-            if cv is not None and not isinstance(cv, Real):
-                raise
-            raise _nothing_to_hold_out(error) from None
+        except HoldOutError:
+            raise HoldOutError(
+                "y must have two samples of some class, or a row whose labels all occur in other "
+                f"rows, so that a row can be held out. Got none such instead; {remedy}."
+            ) from None
     place = np.cumsum(kept) - 1
     pairs = plan_splits(cv, None, None, kept, seed)
     found = [(place[train[kept[train]]], place[test[kept[test]]]) for train, test in pairs]
-    return [(train, test) for train, test in found if train.size and test.size]
-
-
-def _nothing_to_hold_out(error: ValueError) -> ValueError:
-    if "one sample only" not in str(error) and "Got none" not in str(error):
-        return error
-    return ValueError(
-        "y must have two samples of some class, or a row whose labels all occur in other rows, so "
-        "that a row can be held out. Got classes of one sample only, or none such row; give cv "
-        "rows of your own, or for labels set calibration=None."
-    )
+    splits = [(train, test) for train, test in found if train.size and test.size]
+    if not splits:
+        raise HoldOutError(
+            "cv must name rows that weigh something, to train on and to hold out. Got zero weights "
+            "on all of one side instead; name other rows."
+        )
+    return splits
 
 
 def brief_cooccurrence(

@@ -18,18 +18,20 @@ from ..confusion import (
     seed_estimator,
 )
 from ..embedding import label_cooccurrence, pmi
+from ..exceptions import UnsupportedTargetError
 from ..partition import (
     ConfusionSpectralPartitioner,
     LabelPartition,
     partition_input,
     resolve_partitioner,
 )
-from ..partition._common import fit_weighted
+from ..partition._common import fit_weighted, root_of
 from .held_out_classes import _settings, brief_cooccurrence, held_out_rows
 from .mlp import TorchMLPClassifier
 
 # Fewer labels have nothing to be grouped by.
 _MIN_LABELS = 4
+_REMEDY = "give a LabelPartition as partitioner"
 
 
 def learn_label_clusters(
@@ -61,8 +63,10 @@ def learn_label_clusters(
     ------
     PartitionError
         If the partition is for other labels than those of y.
-    ValueError
+    HoldOutError
         If held-out rows are needed and nothing can be held out.
+    UnsupportedTargetError
+        If the partitioner is for one class a sample, and y is multi-label.
     """
     classes = estimator.classes_
     if isinstance(estimator.partitioner, LabelPartition):
@@ -91,6 +95,11 @@ def learn_label_clusters(
 def _fit_on_scores(partitioner: Any, held_out: HeldOutScores) -> None:
     scores, y, weight = held_out.scores, held_out.y, held_out.sample_weight
     method = getattr(partitioner, "affinity", None)
+    if y.ndim > 1 and method == "hard":
+        raise UnsupportedTargetError(
+            "partitioner must have the affinity 'soft', 'top_k', 'co_detection' or 'precomputed' "
+            f"where a sample has several labels. Got {partitioner} instead, for one class a sample."
+        )
     if y.ndim == 1 or method not in CONFUSION_METHODS:
         fit_weighted(partitioner, scores, y, weight, classes=held_out.classes)
         return
@@ -103,10 +112,7 @@ def _fit_on_scores(partitioner: Any, held_out: HeldOutScores) -> None:
 def _resolve(estimator: Any, n_labels: int) -> Any:
     if estimator.partitioner is not None:
         return clone(resolve_partitioner(estimator.partitioner))
-    n_clusters = estimator.n_clusters
-    if n_clusters is None:
-        n_clusters = max(2, round(n_labels**0.5))
-    return ConfusionSpectralPartitioner(n_clusters=min(n_clusters, n_labels))
+    return ConfusionSpectralPartitioner(n_clusters=estimator.n_clusters or root_of(n_labels))
 
 
 def _meetings(
@@ -123,7 +129,7 @@ def _meetings(
         return confusion_from_scores(
             held_out.scores, method="co_detection", sample_weight=held_out.sample_weight
         )
-    splits = _splits(estimator, X, target, kept, seeds[0])
+    splits = held_out_rows(estimator.cv, X, target, kept, seeds[0], remedy=_REMEDY)
     return brief_cooccurrence(estimator, X, target, given, splits, seeds[1])
 
 
@@ -135,25 +141,12 @@ def _held_out(
     estimator: Any, X: Any, target: Any, given: np.ndarray, kept: np.ndarray, seeds: list[int]
 ) -> HeldOutScores:
     """Return scores of rows that a flat network, trained for a few epochs, has not seen."""
-    splits = _splits(estimator, X, target, kept, seeds[0])
+    splits = held_out_rows(estimator.cv, X, target, kept, seeds[0], remedy=_REMEDY)
     network = TorchMLPClassifier(**_settings(estimator, seeds[1]))
     known = None if estimator.multilabel_ else np.arange(len(estimator.classes_))
     return held_out_scores(
         network, X, target, cv=splits, sample_weight=given, classes=known, random_state=seeds[2]
     )
-
-
-def _splits(estimator: Any, X: Any, target: Any, kept: np.ndarray, seed: int) -> Any:
-    try:
-        return held_out_rows(estimator.cv, X, target, kept, seed)
-    except ValueError as error:
-        if "hold" not in str(error) and "held" not in str(error):
-            raise
-        raise ValueError(
-            "y must have two samples of some class, or a row whose labels all occur in other rows, "
-            "so that a row can be held out for confusions. Got none such instead; give a "
-            "LabelPartition as partitioner."
-        ) from error
 
 
 def label_means(X: Any, target: Any, weight: np.ndarray, n_labels: int) -> Any:

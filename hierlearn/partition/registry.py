@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import Parameter, signature
 from typing import Any
 
 from hierlearn._validation import check_choice
@@ -45,7 +46,8 @@ def resolve_partitioner(partitioner: Any = None) -> Any:
     ValueError
         If the name is unknown; the message lists the choices.
     TypeError
-        If it is not a partitioner: it has no ``fit``, or is a class.
+        If it is not a partitioner: it has no ``fit``, or one that takes no ``classes`` although
+        it does not say by ``partition_input`` what it does take, or is a class.
 
     Examples
     --------
@@ -70,4 +72,15 @@ def resolve_partitioner(partitioner: Any = None) -> Any:
             f"partitioner must be one of {listed}, a LabelPartition, or an object with fit. "
             f"Got {partitioner!r} instead."
         )
+    if not (hasattr(partitioner, "partition_input") or _takes_classes(partitioner)):
+        raise TypeError(
+            "partitioner must cluster classes, by fit(confusion, classes=...), and set partition_. "
+            f"Got {type(partitioner).__name__}, whose fit takes no classes, instead; put its "
+            "clusters into a LabelPartition."
+        )
     return partitioner
+
+
+def _takes_classes(partitioner: Any) -> bool:
+    parameters = signature(partitioner.fit).parameters.values()
+    return any(p.name == "classes" or p.kind is Parameter.VAR_KEYWORD for p in parameters)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from hierlearn import LabelEmbeddingClassifier
 from hierlearn.cost import estimator_cost
+from hierlearn.exceptions import HoldOutError
 from hierlearn.metrics import average_precision_at_k
 from hierlearn.networks.cosine_proximity import CosineProximityLoss
 
@@ -221,6 +222,7 @@ def test_cost_counts_the_comparison_with_all_labels(fitted):
         ({"n_components": 0}, True, "'n_components' parameter"),
         ({"cv": "some"}, True, "cv must be"),
         ({"cv": 2.5}, True, "cv must be"),
+        ({"cv": "prefit"}, True, "cv must hold out rows.*Got 'prefit'"),
     ],
 )
 def test_errors_say_what_is_wrong(small, tagged, digits, params, several, message):
@@ -234,10 +236,18 @@ def test_target_of_another_kind_is_refused(small, tagged, y):
         small().fit(tagged[0], y)
 
 
+def test_rows_held_out_must_weigh_something(small, tagged):
+    X, Y = tagged
+    rows = np.arange(len(X))
+    weight = (rows < 300).astype(float)
+    with pytest.raises(HoldOutError, match="cv must name rows that weigh something"):
+        small(cv=[(rows[:300], rows[300:])]).fit(X, Y, sample_weight=weight)
+
+
 def test_nothing_to_hold_out_is_said(small):
     X = np.eye(4)
-    with pytest.raises(ValueError, match="so that a row can be held out"):
+    with pytest.raises(HoldOutError, match="so that a row can be held out"):
         small().fit(X, [0, 1, 2, 3])
-    with pytest.raises(ValueError, match="set calibration=None"):
+    with pytest.raises(HoldOutError, match="set calibration=None"):
         small().fit(X, np.eye(4, dtype=int))
     assert small(calibration=None).fit(X, np.eye(4, dtype=int)).predict(X).shape == (4, 4)

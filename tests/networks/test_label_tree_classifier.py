@@ -12,13 +12,14 @@ from sklearn.exceptions import NotFittedError
 from hierlearn import (
     CentroidPartitioner,
     ConfusionLinkagePartitioner,
+    ConfusionSpectralPartitioner,
     LabelPartition,
     MultiLabelDecompositionClassifier,
     RandomPartitioner,
     TorchMLPClassifier,
 )
 from hierlearn.cost import estimator_cost, layer_table
-from hierlearn.exceptions import PartitionError
+from hierlearn.exceptions import HoldOutError, PartitionError
 from hierlearn.metrics import average_precision_at_k
 from hierlearn.networks.label_tree_clusters import label_means
 
@@ -315,6 +316,8 @@ def test_as_good_as_a_flat_network(fitted, tagged):
         ({"negatives": 1.5}, "'negatives' parameter"),
         ({"affinity": "pmi"}, "'affinity' parameter"),
         ({"partitioner": "kmeans"}, "partitioner must be one of"),
+        ({"partitioner": ConfusionSpectralPartitioner(affinity="hard")}, "must have the affinity"),
+        ({"affinity": "confusion", "cv": "prefit"}, "cv must hold out rows"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must hold positive integers"),
     ],
 )
@@ -348,7 +351,7 @@ def test_targets_of_the_wrong_type(small, tagged, y, match):
 
 def test_confusions_need_rows_to_hold_out(small):
     X, y = np.eye(6), np.arange(6)
-    with pytest.raises(ValueError, match="y must have two samples of some class"):
+    with pytest.raises(HoldOutError, match=r"y must have two samples .*LabelPartition"):
         small(n_clusters=2).fit(X, y)
     given = LabelPartition(y, y % 2)
     assert small(partitioner=given).fit(X, y).partition_ == given

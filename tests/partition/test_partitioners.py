@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hierlearn.exceptions import PartitionError
@@ -368,6 +369,8 @@ def test_resolve_errors():
         resolve_partitioner("kmeans")
     with pytest.raises(TypeError, match=r"write RandomPartitioner\(\)"):
         resolve_partitioner(RandomPartitioner)
+    with pytest.raises(TypeError, match=r"must cluster classes.*Got StandardScaler, whose fit"):
+        resolve_partitioner(StandardScaler())
     with pytest.raises(TypeError, match=r"object with fit. Got 3 instead"):
         resolve_partitioner(3)
 
