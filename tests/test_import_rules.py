@@ -27,18 +27,21 @@ ROOMS = {
     "_names": set(),
     "_validation": {"exceptions"},
     "_rows": set(),
+    "_log_proba": set(),
     "_input": {"exceptions", "_validation", "_rows"},
     "confusion": {"exceptions", "_validation", "_rows", "_input"},
     "embedding": {"exceptions", "_validation"},
     "partition": {"exceptions", "_validation", "_rows", "_input", "confusion"},
     "metrics": {"exceptions", "_validation", "confusion", "partition"},
     "networks": {
+        "_log_proba",
         *("exceptions", "_validation", "_rows", "_input", "confusion", "embedding", "partition")
     },
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
     "summary": {"_names", "partition"},
     "hierarchy": {
+        "_log_proba",
         *("exceptions", "_validation", "_rows", "_input", "confusion", "partition", "cost"),
         *("networks", "summary"),
     },

@@ -23,6 +23,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import check_rows, reads_batches, unfrozen
+from .._log_proba import LogProbaMixin
 from .._validation import (
     HasMethods,
     Interval,
@@ -69,7 +70,12 @@ _BLOCK_ROWS = 8192
 
 
 class HierarchicalDecompositionClassifier(
-    SummaryMixin, ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+    SummaryMixin,
+    LogProbaMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Decompose a many-class problem into a hierarchy of small classifiers, learnt from confusions.
 

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import reads_batches
+from .._log_proba import LogProbaMixin
 from .._validation import HasMethods, StrOptions, fit_context
 from ..confusion import fit_with_weight
 from .sources import FLAT, TRUNK
@@ -25,7 +26,7 @@ def _estimator_has(method: str) -> Any:
     return has
 
 
-class OnTrunk(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class OnTrunk(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Let a member of a hierarchy read the base network's shared lower layers.
 
     As ``fine_estimator`` or ``hierarchy_estimator`` of a

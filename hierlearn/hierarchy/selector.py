@@ -20,6 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import as_read_by, check_rows
+from .._log_proba import LogProbaMixin
 from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, fit_context
 from .candidates import default_candidates, name_candidates
 from .cluster_statistics import size_statistics
@@ -46,7 +47,7 @@ def _winner_has(method: str) -> Any:
     return check
 
 
-class NetworkSelector(ClassifierMixin, BaseEstimator):
+class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
     """Choose among candidate classifiers by how they do on held-out rows.
 
     Alone it is the best of its candidates. As ``fine_estimator`` of a

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._log_proba import LogProbaMixin
+
 # Rows at a time of what is computed from logits in place.
 _ROWS = 1024
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
 
 
-class LogitsMixin:
+class LogitsMixin(LogProbaMixin):
     """Answers of a classifier that computes logits, multi-class or multi-label.
 
     A subclass validates X in ``_check_X``, computes logits in ``_logits`` and sets ``classes_`` and

@@ -15,6 +15,7 @@ from torch import nn
 
 from .._given import validate_data
 from .._input import as_read_by, check_rows, last_step, unfrozen
+from .._log_proba import LogProbaMixin
 from .._validation import (
     HasMethods,
     Interval,
@@ -34,7 +35,7 @@ from .soft_targets import SoftTargets, soften
 _LARGEST_SEED = np.iinfo(np.int32).max
 
 
-class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A network that learns from another classifier's posteriors beside the labels.
 
     The teacher, a hierarchy, a network with specialist heads or whatever else has
