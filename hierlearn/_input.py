@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.validation import validate_data
 
+from ._given import validate_data
 from ._rows import RowView, check_blocks_finite, row_blocks, viewed
 from ._validation import check_ndim
 
@@ -106,20 +105,6 @@ def _check_values(estimator: Any, X: Any, allow_nan: bool) -> None:
 
 def _values(block: Any) -> Any:
     return block.data if sparse.issparse(block) else block
-
-
-def check_no_gaps(y: NDArray[Any]) -> NDArray[Any]:
-    """Refuse missing labels, before anything tries to sort them."""
-    if y.dtype == object:
-        missing = np.array([label is None or label != label for label in y.ravel()], dtype=bool)
-    else:
-        missing = ~np.isfinite(y.ravel()) if y.dtype.kind == "f" else np.zeros(0, dtype=bool)
-    if missing.any():
-        raise ValueError(
-            "y must hold a label for every sample. Input contains NaN, None or infinity: got "
-            f"{missing.sum()} of {missing.size} missing instead; leave those samples out."
-        )
-    return y
 
 
 def unfrozen(estimator: Any) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "Matrix",
     "RealNotInt",
     "StrOptions",
+    "as_canonical",
     "as_random_state",
     "check_any_weight",
     "check_choice",
@@ -38,11 +39,11 @@ __all__ = [
     "check_ndim",
     "check_scores",
     "check_two_classes",
+    "check_unmasked",
     "check_weights",
     "draw_seeds",
     "fit_context",
     "num_samples",
-    "plain_labels",
     "safe_indexing",
     "validate_parameter_constraints",
 ]
@@ -50,6 +51,8 @@ __all__ = [
 Matrix: TypeAlias = NDArray[np.float64] | sparse.csr_array
 
 _MAX_SEED = np.iinfo(np.int32).max
+# The largest of all weights lies between this and its reciprocal.
+_LEAST_WEIGHT = 1e-100
 
 
 def as_random_state(random_state: Any = None) -> np.random.RandomState:
@@ -167,7 +170,7 @@ def check_scores(scores: Any, *, name: str = "scores") -> Matrix:
             f"{name} must hold finite numbers only. Input {name} contains {found} instead; leave "
             "such entries out, or set them to 0."
         )
-    return sparse.csr_array(checked) if sparse.issparse(checked) else checked
+    return as_canonical(sparse.csr_array(checked)) if sparse.issparse(checked) else checked
 
 
 def check_confusion(confusion: Any, *, name: str = "confusion") -> Matrix:
@@ -295,7 +298,8 @@ def check_weights(
     Raises
     ------
     ValueError
-        If the length is wrong or a weight is negative or not finite.
+        If the length is wrong, a weight is negative or not finite, or the largest is so large or so
+        small that sums of weights, or their reciprocals, are no longer numbers.
 
     Examples
     --------
@@ -305,7 +309,7 @@ def check_weights(
     """
     if sample_weight is None:
         return None
-    weights: NDArray[np.float64] = np.asarray(sample_weight, dtype=np.float64)
+    weights = _as_weights(sample_weight)
     if weights.ndim == 0:
         weights = np.full(n_samples, weights)
     if weights.shape != (n_samples,):
@@ -318,7 +322,29 @@ def check_weights(
         raise ValueError(
             f"sample_weight must hold finite numbers that are not negative. Got {worst:g} instead."
         )
+    largest = weights.max(initial=0.0)
+    if largest > 0 and not _LEAST_WEIGHT <= largest <= 1 / _LEAST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must have its largest entry between {_LEAST_WEIGHT:g} and "
+            f"{1 / _LEAST_WEIGHT:g}. Got {largest:g} instead; multiply all by the same number."
+        )
     return weights
+
+
+def _as_weights(sample_weight: Any) -> NDArray[np.float64]:
+    check_unmasked(sample_weight, "sample_weight")
+    try:
+        given = np.asarray(sample_weight)
+        if given.dtype.kind in "biufO":
+            with np.errstate(over="ignore"):  # what is too large for a double becomes infinite
+                return given.astype(np.float64)
+        found = str(given.dtype)
+    except (TypeError, ValueError, OverflowError):
+        found = type(sample_weight).__name__
+    raise ValueError(
+        f"sample_weight must hold a number for each sample. Got {found} that is not instead; leave "
+        "it out to weigh all samples the same."
+    )
 
 
 def check_ndim(X: Any, name: str, takes_nd: bool) -> None:
@@ -346,43 +372,49 @@ def check_ndim(X: Any, name: str, takes_nd: bool) -> None:
         )
 
 
-def plain_labels(y: Any) -> Any:
-    """Give object labels the type of what they hold; leave all others as they are.
-
-    scikit-learn knows object arrays of strings only, and refuses those of integers or booleans.
+def check_unmasked(values: Any, name: str) -> None:
+    """Refuse masked arrays, of which other libraries would take the values under the mask.
 
     Parameters
     ----------
-    y : ndarray or sparse matrix
-        Labels.
-
-    Returns
-    -------
-    ndarray or sparse matrix
+    values : object
+        Whatever the caller passed.
+    name : str
+        Name of the parameter, for the message.
 
     Raises
     ------
     ValueError
-        If the labels cannot be sorted, because they are of several types.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hierlearn._validation import plain_labels
-    >>> plain_labels(np.array([3, 1], dtype=object)).dtype.kind
-    'i'
+        If a value is masked.
     """
-    if y.dtype != object:
-        return y
-    try:
-        np.unique(y)
-    except TypeError:
-        kinds = sorted({type(label).__name__ for label in y.ravel()})
+    n_masked = int(np.ma.count_masked(values)) if isinstance(values, np.ma.MaskedArray) else 0
+    if n_masked:
         raise ValueError(
-            f"y must hold labels of one type. Got {' and '.join(kinds)} instead; convert them, "
-            "e.g. with y.astype(str)."
-        ) from None
-    return y if y.size and isinstance(y.flat[0], str) else np.array(y.tolist())
+            f"{name} must not have masked values. Got {n_masked} instead; leave those samples out, "
+            "or fill them in."
+        )
+
+
+def as_canonical(values: Any) -> Any:
+    """Return a csr matrix with its entries in order, each there once; others are copied.
+
+    scipy puts them in order where it needs them so, in the caller's own matrix.
+
+    Parameters
+    ----------
+    values : csr matrix or csr_array
+        Checked before.
+
+    Returns
+    -------
+    values : csr matrix or csr_array
+        Of the same class.
+    """
+    if values.has_canonical_format:
+        return values
+    values = values.copy()
+    values.sum_duplicates()
+    return values
 
 
 def check_any_weight(weight: NDArray[np.float64]) -> None:

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from hierlearn._given import as_labels
 from hierlearn._input import as_read_by, reads_batches
 from hierlearn._rows import viewed
 from hierlearn._validation import check_weights, draw_seeds, num_samples, safe_indexing
@@ -251,7 +252,7 @@ def _check_multilabel_samples(
 
 def _check_labels(y: ArrayLike) -> NDArray[Any]:
     """Check for one label a sample; the labels themselves may be anything that can be sorted."""
-    labels = column_or_1d(np.asarray(y))
+    labels: NDArray[Any] = column_or_1d(as_labels(y))
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.trunc(labels)):
         raise UnsupportedTargetError(
             "y must hold class labels. Got continuous or missing values instead; bin or encode "

@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from hierlearn._given import validate_data
+from hierlearn._given import validate_data
 from hierlearn._validation import (
     Interval,
     StrOptions,
@@ -144,8 +145,10 @@ class LabelEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             weight = np.ones(indicator.shape[0])
         check_any_weight(weight)
         counted = indicator[weight > 0]
-        largest = counted.data.max() if counted.nnz else 1.0
-        counts = label_cooccurrence(counted / largest, sample_weight=weight[weight > 0])
+        largest = counted.data.max(initial=0.0)
+        if largest > 0:
+            counted.data /= largest  # not by its reciprocal, which may be infinite
+        counts = label_cooccurrence(counted, sample_weight=weight[weight > 0])
         information = pmi(counts, self.variant, n_samples=weight.sum(), shift=self.shift)
         self.counts_ = counts.diagonal()
         self.embeddings_ = embed_labels(

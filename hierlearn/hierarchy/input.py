@@ -6,18 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from .._input import check_no_gaps, check_rows, last_step
-from .._validation import (
-    check_any_weight,
-    check_two_classes,
-    check_weights,
-    num_samples,
-    plain_labels,
-)
+from .._given import as_labels, plain_labels
+from .._input import check_rows, last_step
+from .._validation import check_any_weight, check_two_classes, check_weights, num_samples
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
 from .choosing import candidates_of, selects
@@ -55,8 +49,7 @@ def check_labels(y: ArrayLike) -> NDArray[Any]:
     UnsupportedTargetError
         If y has several labels or outputs a sample, or is continuous.
     """
-    if not sparse.issparse(y):
-        y = plain_labels(check_no_gaps(np.asarray(y)))
+    y = plain_labels(as_labels(y))
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise UnsupportedTargetError(

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
 from .._given import validate_data
+from .._given import validate_data
 from .._rows import RowView
 from .._validation import (
     Interval,

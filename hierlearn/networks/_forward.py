@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 from ._data import as_tensor, prediction_slices
 from ._runtime import resolve_device, threads
-from ._target import check_finite
+from ._target import check_finite, check_outputs
 from .split import chain, is_chain
 from .standardise import Standardise
 
@@ -55,12 +56,15 @@ def forward(
     ndarray of shape (n_samples, ...)
         What the network returns, or ``finish`` makes of it.
     """
-    compute: Compute = module
-    if finish is not None:
-        outer = finish
+    if finish is None:
+        return in_batches(module, module, X, device, n_jobs, check=check)
+    outer = finish
 
-        def compute(x: torch.Tensor) -> torch.Tensor:
-            return outer(module(x))
+    def compute(x: torch.Tensor) -> torch.Tensor:
+        outputs = module(x)
+        if not isfinite(outputs.sum().item()):  # one number to wait for
+            check_outputs(outputs)
+        return outer(outputs)
 
     return in_batches(module, compute, X, device, n_jobs, check=check)
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ._target import check_outputs
+
 from .._log_proba import LogProbaMixin
 
 # Rows at a time of what is computed from logits in place.
@@ -53,7 +55,9 @@ class LogitsMixin(LogProbaMixin):
 
     def _answer(self, X: Any, finish: Finish) -> np.ndarray:
         """Return what becomes of the logits of every row."""
-        return _finished(self._logits(self._check_X(X)), finish)
+        logits = self._logits(self._check_X(X))
+        check_outputs(logits)
+        return _finished(logits, finish)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class posteriors.

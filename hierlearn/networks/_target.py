@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from .._given import plain_labels
 from .._rows import RowView, check_blocks_finite, select_rows
-from .._validation import plain_labels
 
 
 def check_finite(X: Any) -> None:
@@ -20,13 +21,35 @@ def check_finite(X: Any) -> None:
     if isinstance(X, RowView) and X.finite:
         return
     try:
-        check_blocks_finite(X)
+        with np.errstate(invalid="ignore"):  # sums of the largest numbers are infinite
+            check_blocks_finite(X)
     except ValueError as error:
         found = "NaN" if "NaN" in str(error) else "inf"
         raise ValueError(
             f"X must hold finite numbers only. Got {found} instead; drop those rows or fill them "
             "in, e.g. with sklearn.impute.SimpleImputer."
         ) from None
+
+
+def check_outputs(outputs: Any) -> None:
+    """Refuse rows so large that a network's sums over them are no numbers any more.
+
+    Parameters
+    ----------
+    outputs : Tensor or ndarray
+        What the network makes of finite rows.
+
+    Raises
+    ------
+    ValueError
+        If an output is NaN or infinite.
+    """
+    found = torch.as_tensor(outputs)
+    if not torch.isfinite(found).all():
+        raise ValueError(
+            "X must hold numbers that the network can add up. Got rows so large that its outputs "
+            "are NaN or infinite instead; scale X as in fit, e.g. with StandardScaler."
+        )
 
 
 def check_optimizer(optimizer: Callable[..., Any], params: dict[str, Any]) -> None:

@@ -24,10 +24,11 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import nn
 
 from .._given import validate_data
+from .._given import validate_data
 from .._rows import RowView, SelectedRows
 from .._validation import HasMethods, Interval, StrOptions, check_choice, fit_context
 from ._runtime import resolve_device, threads
-from ._target import check_finite
+from ._target import check_finite, check_outputs
 from .images import as_images
 from .lazy_rows import LazyRows, lazy_rows
 from .pretrained import PRETRAINED
@@ -403,7 +404,9 @@ class BackboneFeatures(
         return found.shape[1:]
 
     def _features(self, rows: Any) -> np.ndarray:
-        return run_batches(self.module_, rows, self.batch_size, self.device, self.n_jobs)
+        features = run_batches(self.module_, rows, self.batch_size, self.device, self.n_jobs)
+        check_outputs(features)
+        return features
 
     # -- the rest of the contract --------------------------------------------------------------
 

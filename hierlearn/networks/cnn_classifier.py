@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Dataset
 
+from .._given import as_numbers, validate_data
 from .._rows import RowView
 from .._validation import Interval
 from ._base import BaseTorchClassifier
@@ -300,7 +301,7 @@ class TorchCNNClassifier(BaseTorchClassifier):
             X = _as_array(X)
             if len(X.shape) < 3:
                 return self._flat_images(X, wanted, reset)
-            X = check_array(X, allow_nd=True, ensure_all_finite=False, estimator=self)
+            X = as_numbers(X, self._checked_array)
             check_finite(X)
             images = as_images(X, wanted)
         elif wanted is not None and images.shape[1:] != tuple(wanted):
@@ -309,6 +310,9 @@ class TorchCNNClassifier(BaseTorchClassifier):
             validate_data(self, images, skip_check_array=True)  # forgets the names of columns
             self.n_features_in_ = int(np.prod(images.shape[1:]))
         return images
+
+    def _checked_array(self, X: Any) -> Any:
+        return check_array(X, allow_nd=True, ensure_all_finite=False, estimator=self)
 
     def _flat_images(self, X: Any, wanted: tuple[int, ...] | None, reset: bool) -> np.ndarray:
         X = validate_data(self, X, reset=reset, ensure_all_finite=False)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
 from .._given import validate_data
+from .._given import validate_data
 from .._input import as_read_by, check_rows, last_step, unfrozen
 from .._log_proba import LogProbaMixin
 from .._validation import (

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from .._given import plain_labels
 from .._validation import Interval, StrOptions, check_weights
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
@@ -75,7 +76,7 @@ class ManyClassClassifier(BaseTorchClassifier):
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any]:
         X, y = super()._check_X_y(X, y)
-        if type_of_target(y) == "multilabel-indicator":
+        if type_of_target(plain_labels(y)) == "multilabel-indicator":
             raise ValueError(
                 f"y must hold one class a sample for {type(self).__name__}. Got a multi-label "
                 "indicator instead; use TorchMLPClassifier."

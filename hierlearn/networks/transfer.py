@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 from torch.utils.data import Dataset
 
+from .._given import validate_data
 from .._validation import HasMethods, Interval, StrOptions
 from ._base import BaseTorchClassifier
 from ._skorch import TrainingPlan

@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from hierlearn._given import as_labels, validate_data
+from hierlearn._given import as_labels, validate_data
 from hierlearn._input import as_read_by
 from hierlearn._validation import check_class_codes, fit_context, safe_indexing
 from hierlearn.confusion import StreamingConfusion, confusion_from_scores, label_codes
@@ -222,7 +223,14 @@ class ScoreTransformMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _cluster_scores(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
         scores = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
-        return self.partition_.cluster_scores(scores)
+        with np.errstate(over="ignore"):
+            sums = self.partition_.cluster_scores(scores)
+        if not np.isfinite(sums).all():
+            raise ValueError(
+                "X must hold scores that can be added up. Got scores of up to "
+                f"{abs(scores).max():g} instead; scale X."
+            )
+        return sums
 
 
 class ConfusionPartitioner(ScoreTransformMixin, BaseEstimator):

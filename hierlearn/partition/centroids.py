@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from hierlearn._given import validate_data
+from hierlearn._given import validate_data
 from hierlearn._rows import RowView, check_blocks_finite, row_blocks, select_rows
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError
@@ -27,6 +28,9 @@ from hierlearn.partition._common import (
 from hierlearn.partition._groups import class_positions, shorten
 from hierlearn.partition.label_partition import LabelPartition
 from hierlearn.partition.spectral import cluster_rows, similarity_spectrum, spectral_labels
+
+# The squares of larger numbers, added up over the features, may be infinite.
+_LARGEST_MEAN = 1e150
 
 __all__ = ["CentroidPartitioner", "class_means", "cluster_means_spectrally"]
 
@@ -224,6 +228,7 @@ class CentroidPartitioner(BaseEstimator):
         check_n_clusters(self.n_clusters, labels.size)
         n_clusters = root_of(labels.size) if self.n_clusters is None else self.n_clusters
         means = class_means(X, codes, labels.size, weight)
+        _check_scale(means)
         cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
         rng = as_random_state(self.random_state)
         store_partition(self, LabelPartition(labels, cluster(means, n_clusters, random_state=rng)))
@@ -246,6 +251,16 @@ class CentroidPartitioner(BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+
+def _check_scale(means: Any) -> None:
+    """Refuse means whose distances are no numbers any more."""
+    largest = abs(means).max()
+    if not largest < _LARGEST_MEAN:
+        raise ValueError(
+            f"X must have class means below {_LARGEST_MEAN:g}, for their distances to be numbers. "
+            f"Got {largest:g} instead; scale X, e.g. with StandardScaler."
+        )
 
 
 def _some_weight(weight: NDArray[np.float64]) -> NDArray[np.intp]:

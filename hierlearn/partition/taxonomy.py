@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, assert_all_finite, column_or_1d
+from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from hierlearn._given import as_labels
 from hierlearn._validation import HasMethods, fit_context
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition._common import renumber_clusters, require_y, store_partition

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
-from .._input import check_no_gaps, check_rows, last_step, unfrozen
+from .._given import as_labels
+from .._input import check_rows, last_step, unfrozen
 from .._validation import check_any_weight, check_two_classes, check_weights, num_samples
 from ..networks._target import encode_target
 from ..networks.augmenting import fitted_classifier, is_network
@@ -161,8 +161,7 @@ def check_held_out(
 
 
 def _target(y: ArrayLike) -> tuple[Any, NDArray[Any], bool]:
-    y = y if sparse.issparse(y) else check_no_gaps(np.asarray(y))
-    return encode_target(y)
+    return encode_target(as_labels(y))
 
 
 def _check_same_length(X: Any, target: Any, names: str) -> None:

@@ -331,7 +331,7 @@ BAD_DATA = {
     ),
     "None": (
         lambda X, y: (X, np.array(["a", None] * 30, dtype=object)),
-        ["y must", "Got NoneType and str", "astype"],
+        ["y must hold a label for every sample", "Got 30 of 60 missing", "leave those"],
     ),
     "continuous": (lambda X, y: (X, y + 0.5), ["Unknown label type: continuous"]),
     "many outputs": (
