@@ -27,13 +27,15 @@ ROOMS = {
     "_names": set(),
     "_validation": {"exceptions"},
     "_rows": set(),
+    "_given": {"exceptions", "_validation"},
     "_log_proba": set(),
-    "_input": {"exceptions", "_validation", "_rows"},
-    "confusion": {"exceptions", "_validation", "_rows", "_input"},
-    "embedding": {"exceptions", "_validation"},
-    "partition": {"exceptions", "_validation", "_rows", "_input", "confusion"},
+    "_input": {"exceptions", "_validation", "_rows", "_given"},
+    "confusion": {"exceptions", "_validation", "_rows", "_input", "_given"},
+    "embedding": {"exceptions", "_validation", "_given"},
+    "partition": {"exceptions", "_validation", "_rows", "_input", "confusion", "_given"},
     "metrics": {"exceptions", "_validation", "confusion", "partition"},
     "networks": {
+        "_given",
         "_log_proba",
         *("exceptions", "_validation", "_rows", "_input", "confusion", "embedding", "partition")
     },
@@ -41,11 +43,13 @@ ROOMS = {
     "memory": {"exceptions", "_validation", "networks"},
     "summary": {"_names", "partition"},
     "hierarchy": {
+        "_given",
         "_log_proba",
         *("exceptions", "_validation", "_rows", "_input", "confusion", "partition", "cost"),
         *("networks", "summary"),
     },
     "specialists": {
+        "_given",
         *("exceptions", "_validation", "_rows", "_input", "metrics", "confusion", "partition"),
         *("cost", "networks", "summary"),
     },
