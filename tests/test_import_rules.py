@@ -30,14 +30,17 @@ ROOMS = {
     "_given": {"exceptions", "_validation"},
     "_log_proba": set(),
     "_input": {"exceptions", "_validation", "_rows", "_given"},
-    "confusion": {"exceptions", "_validation", "_rows", "_input", "_given"},
+    "_progress": set(),
+    "_tasks": {"_progress"},
+    "confusion": {"exceptions", "_validation", "_rows", "_input", "_given", "_tasks"},
     "embedding": {"exceptions", "_validation", "_given"},
     "partition": {"exceptions", "_validation", "_rows", "_input", "confusion", "_given"},
     "metrics": {"exceptions", "_validation", "confusion", "partition"},
     "networks": {
         "_given",
         "_log_proba",
-        *("exceptions", "_validation", "_rows", "_input", "confusion", "embedding", "partition")
+        *("exceptions", "_validation", "_rows", "_input", "_tasks"),
+        *("confusion", "embedding", "partition"),
     },
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
@@ -45,8 +48,8 @@ ROOMS = {
     "hierarchy": {
         "_given",
         "_log_proba",
-        *("exceptions", "_validation", "_rows", "_input", "confusion", "partition", "cost"),
-        *("networks", "summary"),
+        *("exceptions", "_validation", "_rows", "_input", "_tasks", "confusion", "partition"),
+        *("cost", "networks", "summary"),
     },
     "specialists": {
         "_given",

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags, indexable
-from sklearn.utils.parallel import Parallel, delayed
 
 from hierlearn._given import as_labels
 from hierlearn._input import as_read_by, reads_batches
 from hierlearn._rows import viewed
+from hierlearn._tasks import run_tasks
 from hierlearn._validation import check_weights, draw_seeds, num_samples, safe_indexing
 from hierlearn.confusion.fitting import fit_with_weight, seed_estimator
 from hierlearn.confusion.indicator import check_indicator
@@ -200,9 +200,14 @@ def held_out_scores(
     split_seed, fit_seed = draw_seeds(random_state, 2).tolist()
     splits = plan_splits(cv, data.X, data.y, data.codes, split_seed)
     seeds = draw_seeds(fit_seed, len(splits)).tolist()
-    parts = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_fold)(estimator, data, train, test, seed)
-        for (train, test), seed in zip(splits, seeds, strict=True)
+    parts = run_tasks(
+        _fit_fold,
+        [
+            (estimator, data, train, test, seed)
+            for (train, test), seed in zip(splits, seeds, strict=True)
+        ],
+        n_jobs=n_jobs,
+        stage="held-out scores",
     )
     return _gather(parts, data)
 

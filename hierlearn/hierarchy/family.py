@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from .._input import last_step, reads_batches, unfrozen
+from .._tasks import run_tasks
 from .._validation import draw_seeds, safe_indexing
 from ..confusion import align_columns, fit_with_weight, seed_estimator
 from ..partition import LabelPartition, TrainingRows
@@ -513,9 +513,15 @@ def _fit_fine(
     if plan.deepen is None and stacks(on_source(template)):
         together = fit_clusters_together(template, found, partition, seeds, plan.n_jobs)
         return [Member(estimator, source) for estimator in together]
-    estimators = Parallel(n_jobs=plan.n_jobs)(
-        delayed(_fit_one)(template, _in_cluster(found, codes), partition, seed, plan.deepen)
-        for codes, seed in zip(member_codes(partition), seeds, strict=True)
+    estimators = run_tasks(
+        _fit_one,
+        (
+            (template, _in_cluster(found, codes), partition, seed, plan.deepen)
+            for codes, seed in zip(member_codes(partition), seeds, strict=True)
+        ),
+        n_jobs=plan.n_jobs,
+        stage="class assignment classifiers",
+        n_tasks=partition.n_clusters,
     )
     return [Member(estimator, source) for estimator in estimators]
 

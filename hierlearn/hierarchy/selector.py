@@ -16,11 +16,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._input import as_read_by, check_rows
 from .._log_proba import LogProbaMixin
+from .._tasks import run_tasks
 from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, fit_context
 from .candidates import default_candidates, name_candidates
 from .cluster_statistics import size_statistics
@@ -303,11 +303,12 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
             With the scores that the choices were made by, and all training runs.
         """
         rules = self._rules()
-        runs = [
-            delayed(train_one)(task, rules, choice.best_index_)
-            for choice, task in zip(choices, tasks, strict=True)
-        ]
-        selections = _in_parallel(self.n_jobs if n_jobs is None else n_jobs, runs)
+        selections = run_tasks(
+            train_one,
+            [(task, rules, c.best_index_) for c, task in zip(choices, tasks, strict=True)],
+            n_jobs=self.n_jobs if n_jobs is None else n_jobs,
+            stage="chosen networks",
+        )
         members = []
         for choice, task, selection in zip(choices, tasks, selections, strict=True):
             kept = replace(
@@ -339,7 +340,9 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         """Train candidates on every cluster."""
         decide = halve if self.strategy == "halving" else compare_all
         self._say(f"{len(rules.candidates)} candidates for {len(tasks)} clusters")
-        selections = _in_parallel(n_jobs, [delayed(decide)(task, rules) for task in tasks])
+        selections = run_tasks(
+            decide, [(task, rules) for task in tasks], n_jobs=n_jobs, stage="candidates"
+        )
         return [
             self._member(task, rules, selection, None)
             for task, selection in zip(tasks, selections, strict=True)
@@ -354,13 +357,10 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         sizes = [len(task.y) for task in tasks]
         explored = rows_to_explore(sizes, self.explore, len(table.complete))
         self._say(f"{len(names)} candidates for {len(explored)} of {len(tasks)} clusters")
-        found: dict[int, Selection] = dict(
-            zip(
-                explored,
-                _in_parallel(n_jobs, [delayed(compare_all)(tasks[i], rules) for i in explored]),
-                strict=True,
-            )
+        compared = run_tasks(
+            compare_all, [(tasks[i], rules) for i in explored], n_jobs=n_jobs, stage="candidates"
         )
+        found: dict[int, Selection] = dict(zip(explored, compared, strict=True))
         for i, selection in found.items():
             table = table.with_selection(tasks[i].statistics, selection)
         model = fit_meta_model(
@@ -370,8 +370,13 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         self._say(f"one candidate for {len(rest)} clusters")
         chosen = [model.choose(tasks[i].statistics) for i in rest]
         train = train_one if final else leave_untrained
-        runs = [delayed(train)(tasks[i], rules, j) for i, j in zip(rest, chosen, strict=True)]
-        found.update(zip(rest, _in_parallel(n_jobs, runs), strict=True))
+        trained = run_tasks(
+            train,
+            [(tasks[i], rules, j) for i, j in zip(rest, chosen, strict=True)],
+            n_jobs=n_jobs,
+            stage="chosen networks",
+        )
+        found.update(zip(rest, trained, strict=True))
         return [
             self._member(task, rules, found[i], model if i in rest else None)
             for i, task in enumerate(tasks)
@@ -602,7 +607,3 @@ class _OwnRows:
                 return fitted
         self._fitted.append((source, copy.copy(source).fit(self.X)))
         return self._fitted[-1][1]
-
-
-def _in_parallel(n_jobs: int | None, runs: list[Any]) -> list[Any]:
-    return Parallel(n_jobs=n_jobs)(runs) if runs else []

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from joblib import effective_n_jobs
 
+from .._tasks import thread_share
+
 # torch has one global generator a process. Two fits in two threads of a process would draw from it
 # in turn, and the same seed would give other weights; so fits of one process take turns.
 _RNG_LOCK = threading.RLock()
@@ -70,9 +72,13 @@ def resolve_threads(n_jobs: int | None) -> int:
     """Return the number of CPU threads: one for ``None``, as in scikit-learn; all for ``-1``.
 
     ``None`` does not look at an enclosing ``joblib.parallel_config``: the number of threads can
-    change the last bits of a sum, and a fit must not depend on what runs around it.
+    change the last bits of a sum, and a fit must not depend on what runs around it. More than one
+    is a wish: a worker among several gets its share of the cores at most.
     """
-    return 1 if n_jobs is None else int(effective_n_jobs(n_jobs))
+    if n_jobs is None:
+        return 1
+    wanted, share = int(effective_n_jobs(n_jobs)), thread_share()
+    return wanted if share is None else min(wanted, share)
 
 
 @contextmanager

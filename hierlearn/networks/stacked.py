@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
+from .._tasks import run_tasks
 from ._base import OPTIMIZERS, BaseTorchClassifier
 from ._runtime import isolated
 from ._skorch import train_network
@@ -114,7 +114,7 @@ def fit_stacked(
         else:
             estimator.fit(*dataset)
     stacks = plan_stacks(runs)
-    trained = Parallel(n_jobs=n_jobs)(delayed(_train)(stack) for stack in stacks)
+    trained = run_tasks(_train, [(stack,) for stack in stacks], n_jobs=n_jobs, stage="networks")
     for stack, results in zip(stacks, trained, strict=True):
         for run, (module, history) in zip(stack, results, strict=True):
             run.estimator.history_, run.estimator.module_ = history, module
