@@ -18,7 +18,8 @@ The listing of the package follows the flow: :mod:`hierlearn.confusion`,
 :mod:`hierlearn.partition`, :mod:`hierlearn.networks`, :mod:`hierlearn.hierarchy`; beside
 them :mod:`hierlearn.embedding` (vectors for labels), :mod:`hierlearn.metrics` (how well labels
 are ranked), :mod:`hierlearn.cost` (what a decomposition costs), :mod:`hierlearn.controls` (what
-it must beat), :mod:`hierlearn.datasets` and :mod:`hierlearn.display`.
+it must beat), :mod:`hierlearn.datasets`, :mod:`hierlearn.display` and
+:mod:`hierlearn.persistence` (files that can be opened without trusting their sender).
 
 Names are imported on first use, so ``import hierlearn`` itself loads neither torch nor
 scikit-learn.
@@ -50,6 +51,7 @@ _SUBMODULES = (
     "metrics",
     "networks",
     "partition",
+    "persistence",
     "specialists",
 )
 
@@ -84,6 +86,8 @@ _HOMES = {
     "class_scores": "confusion",
     "confusion_from_scores": "confusion",
     "held_out_scores": "confusion",
+    "load": "persistence",
+    "save": "persistence",
 }
 
 __all__ = [
@@ -124,10 +128,13 @@ __all__ = [
     "exceptions",
     "held_out_scores",
     "hierarchy",
+    "load",
     "memory",
     "metrics",
     "networks",
     "partition",
+    "persistence",
+    "save",
     "specialists",
 ]
 
@@ -145,6 +152,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
         partition,
+        persistence,
         specialists,
     )
     from hierlearn.confusion import class_scores, confusion_from_scores, held_out_scores
@@ -178,6 +186,7 @@ if TYPE_CHECKING:
         RandomPartitioner,
         TaxonomyPartitioner,
     )
+    from hierlearn.persistence import load, save
     from hierlearn.specialists import SpecialistHeadAugmenter
 
 

@@ -62,6 +62,7 @@ ROOMS = {
     },
     "display": {"exceptions", "_names", "_validation", "partition", "summary"},
     "datasets": {"exceptions", "_validation", "partition"},
+    "persistence": {"exceptions", "partition", "networks"},
 }
 
 # Dependencies that have one place in the package; the others may be imported anywhere.
