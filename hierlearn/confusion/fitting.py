@@ -11,6 +11,7 @@ from sklearn import get_config
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from hierlearn._caching import FitCache
 from hierlearn._input import as_read_by
 
 __all__ = ["fit_with_weight", "seed_estimator"]
@@ -19,7 +20,12 @@ EstimatorT = TypeVar("EstimatorT")
 
 
 def fit_with_weight(
-    estimator: EstimatorT, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    estimator: EstimatorT,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    cache: FitCache | None = None,
 ) -> EstimatorT:
     """Fit an estimator, with the weights under the name by which it takes them.
 
@@ -34,11 +40,13 @@ def fit_with_weight(
         Labels.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         None fits without weights, whatever the estimator supports.
+    cache : FitCache or None, default=None
+        Where the fitted estimator is looked up, and kept.
 
     Returns
     -------
     estimator : classifier
-        The same object, fitted.
+        The same object, fitted, or one from the cache.
 
     Raises
     ------
@@ -57,6 +65,13 @@ def fit_with_weight(
     [0.5, 0.5]
     """
     fittable: Any = estimator
+    if cache is not None and _is_one_part(fittable):
+        found: EstimatorT = cache.part(
+            "fit",
+            (fittable, X, y, sample_weight),
+            lambda: fit_with_weight(fittable, X, y, sample_weight),
+        )
+        return found
     X = as_read_by(estimator, X)
     if sample_weight is None:
         return fittable.fit(X, y)
@@ -108,6 +123,13 @@ def seed_estimator(estimator: EstimatorT, seed: int) -> EstimatorT:
         drawn = rng.randint(np.iinfo(np.int32).max, size=len(unset))
         seedable.set_params(**dict(zip(unset, drawn.tolist(), strict=True)))
     return estimator
+
+
+def _is_one_part(estimator: Any) -> bool:
+    """Tell whether a fit is worth keeping as a whole: it is, unless free or kept in parts."""
+    if getattr(estimator, "_free", False):
+        return False
+    return not (getattr(estimator, "_keeps_parts", False) and estimator.memory is not None)
 
 
 def _weight_name(estimator: Any) -> str | None:

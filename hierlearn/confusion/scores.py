@@ -16,6 +16,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags, indexable
 
+from hierlearn._caching import FitCache, as_cache
 from hierlearn._given import as_labels
 from hierlearn._input import as_read_by, reads_batches
 from hierlearn._rows import viewed
@@ -120,6 +121,7 @@ def held_out_scores(
     n_jobs: int | None = None,
     random_state: Any = None,
     classes: ArrayLike | None = None,
+    memory: Any = None,
 ) -> HeldOutScores:
     """Score samples by classifiers that were fitted on others.
 
@@ -153,6 +155,9 @@ def held_out_scores(
         The columns of the result, for when ``y`` may lack some. By default the sorted labels in
         ``y``, with ``cv="prefit"`` together with ``estimator.classes_``. An indicator names its
         classes itself, by its columns.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where each split's fitted estimator and scores are kept, and found again when the same are
+        asked for.
 
     Returns
     -------
@@ -200,10 +205,13 @@ def held_out_scores(
     split_seed, fit_seed = draw_seeds(random_state, 2).tolist()
     splits = plan_splits(cv, data.X, data.y, data.codes, split_seed)
     seeds = draw_seeds(fit_seed, len(splits)).tolist()
+    cache = as_cache(memory)
+    if cache is not None:
+        cache.note(data.X)
     parts = run_tasks(
         _fit_fold,
         [
-            (estimator, data, train, test, seed)
+            (estimator, data, train, test, seed, cache)
             for (train, test), seed in zip(splits, seeds, strict=True)
         ],
         n_jobs=n_jobs,
@@ -280,17 +288,31 @@ def _resolve_classes(
 
 
 def _fit_fold(
-    estimator: Any, data: _Samples, train: NDArray[np.int64], test: NDArray[np.int64], seed: int
+    estimator: Any,
+    data: _Samples,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    seed: int,
+    cache: FitCache | None,
 ) -> tuple[Fold, NDArray[np.float64]]:
     """Fit a clone on one training part and score the rows held out from it."""
     seeded = seed_estimator(clone(estimator), seed)
+    if cache is None:
+        return _fit_seeded(seeded, data, train, test)
+    content = seeded, data, train, test
+    return cache.part("fold", content, lambda: _fit_seeded(seeded, data, train, test))
+
+
+def _fit_seeded(
+    seeded: Any, data: _Samples, train: NDArray[np.int64], test: NDArray[np.int64]
+) -> tuple[Fold, NDArray[np.float64]]:
     weights = None if data.weights is None else data.weights[train]
     try:
         fitted = fit_with_weight(seeded, safe_indexing(data.X, train), data.y[train], weights)
     except (TypeError, ValueError) as error:
-        if sp.issparse(data.codes) and _takes_single_labels_only(estimator):
+        if sp.issparse(data.codes) and _takes_single_labels_only(seeded):
             raise UnsupportedTargetError(
-                f"y must hold one label per sample for {type(estimator).__name__}. Got an "
+                f"y must hold one label per sample for {type(seeded).__name__}. Got an "
                 f"indicator of {len(data.classes)} labels instead ({error}); wrap the estimator in "
                 "OneVsRestClassifier."
             ) from error

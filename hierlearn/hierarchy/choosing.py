@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
+from .._caching import FitCache
 from .._input import unfrozen
 from .._validation import Matrix, safe_indexing
 from ..partition import LabelPartition, TrainingRows
@@ -62,6 +63,7 @@ def cluster_tasks(
     seeds: Sequence[int],
     views: tuple[int | None, int],
     judges: NDArray[np.bool_] | None = None,
+    cache: FitCache | None = None,
 ) -> dict[int, ClusterTask]:
     """Return the clusters in which there is something to choose for, by number.
 
@@ -83,6 +85,8 @@ def cluster_tasks(
         Augmented versions of the rows that the trunk's readers learn from, and their seed.
     judges : ndarray of bool, shape (n_samples,), or None
         Rows to judge by.
+    cache : FitCache or None, default=None
+        Where fitted candidates are looked up, and kept.
 
     Returns
     -------
@@ -113,6 +117,7 @@ def cluster_tasks(
             bound=bound,
             judges=None if judges is None else judges[own],
             views={TRUNK: [view[own] for view in more]} if more else {},
+            cache=cache,
         )
     return tasks
 

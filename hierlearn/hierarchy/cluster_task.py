@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from .._caching import FitCache
 from .._rows import RowView, row_blocks
 from ..confusion import stratified_holdout
 
@@ -39,6 +40,8 @@ class ClusterTask:
         others are trained on. None holds some out.
     views : mapping of str to sequence of array, default={}
         By source, augmented versions of the rows to train on besides; nothing is judged by them.
+    cache : FitCache or None, default=None
+        Where fitted candidates are looked up, and kept; None is the selector's own.
     """
 
     y: NDArray[Any]
@@ -49,6 +52,7 @@ class ClusterTask:
     bound: Mapping[str, Any] = field(default_factory=dict)
     judges: NDArray[np.bool_] | None = None
     views: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    cache: FitCache | None = None
 
 
 @dataclass(frozen=True)

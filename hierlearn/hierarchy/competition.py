@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from .._caching import FitCache
 from .._validation import check_two_classes, draw_seeds, safe_indexing
 from ..confusion import fit_with_weight, seed_estimator
 from ..cost import estimator_cost
@@ -42,6 +43,8 @@ class Rules:
         What ten times the multiply-adds must gain in score.
     refit : bool
         Whether the winner is trained again on all rows.
+    cache : FitCache or None, default=None
+        Where fitted candidates are looked up, and kept.
     """
 
     candidates: Sequence[tuple[str, Any]]
@@ -49,6 +52,7 @@ class Rules:
     validation_fraction: float
     cost_weight: float
     refit: bool
+    cache: FitCache | None = None
 
 
 class Competition:
@@ -96,9 +100,10 @@ class Competition:
         estimator = clone(on_source(given)).set_params(**params)
         seed_estimator(estimator, self._seeds[index])
         X, y, weight = self._training_rows(index, rows)
+        cache = self.rules.cache if self.task.cache is None else self.task.cache
         start = time.perf_counter()
         try:
-            fit_with_weight(estimator, X, y, weight)
+            estimator = fit_with_weight(estimator, X, y, weight, cache=cache)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"candidates must all be able to learn from the data. Got an error from {name!r}: "

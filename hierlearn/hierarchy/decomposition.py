@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -22,8 +21,10 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._caching import MEMORY_CONSTRAINT, FitCache, as_cache
 from .._input import check_rows, reads_batches, unfrozen
 from .._log_proba import LogProbaMixin
+from .._progress import CallbackSupportMixin, begin_stage, expect, reports, work_of_splits
 from .._validation import (
     HasMethods,
     Interval,
@@ -51,7 +52,7 @@ from ..partition import (
     with_fewer_clusters,
 )
 from ..summary import SummaryMixin
-from .choosing import partition_statistics, selects, with_backbones
+from .choosing import candidates_of, partition_statistics, selects, with_backbones
 from .exporting import hierarchy_module
 from .family import FamilyPlan, branches_from, choose_members, fit_family
 from .input import (
@@ -71,6 +72,7 @@ _BLOCK_ROWS = 8192
 
 class HierarchicalDecompositionClassifier(
     SummaryMixin,
+    CallbackSupportMixin,
     LogProbaMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -158,12 +160,17 @@ class HierarchicalDecompositionClassifier(
         Whether the base is fitted anew on all data once its held-out scores are known. False keeps
         the one fitted on the training part of the first split, which takes about half the time; the
         members above it learn from all data either way.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where every trained network is kept, and found again by this or any other fit that would
+        train the same on the same rows: after an interruption, or for other values of ``gamma``,
+        ``routing`` or ``mixing``. Networks that train for long are kept after epochs, too. Nothing
+        is found again of a fit without a ``random_state``. None keeps nothing.
     n_jobs : int or None, default=None
         Splits and clusters trained at a time. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seeds splits, clustering and every member whose own ``random_state`` is None.
     verbose : int, default=0
-        Print a line a stage when positive.
+        Shows stages, finished networks and the time left on the standard error when positive.
 
     Attributes
     ----------
@@ -218,6 +225,8 @@ class HierarchicalDecompositionClassifier(
     3
     """
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         "base_estimator": [HasMethods(["fit", "predict"]), None],
         "partitioner": [
@@ -253,6 +262,7 @@ class HierarchicalDecompositionClassifier(
         "max_depth": [Interval(Integral, 1, None, closed="left")],
         "cv": "no_validation",
         "refit": ["boolean"],
+        "memory": MEMORY_CONSTRAINT,
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -282,6 +292,7 @@ class HierarchicalDecompositionClassifier(
         max_depth: int = 1,
         cv: Any = None,
         refit: bool = True,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -307,11 +318,13 @@ class HierarchicalDecompositionClassifier(
         self.max_depth = max_depth
         self.cv = cv
         self.refit = refit
+        self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
+    @reports
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the partition and train the hierarchy on it.
 
@@ -347,23 +360,26 @@ class HierarchicalDecompositionClassifier(
             check_prefit(self, base, codes)
         data = TrainingRows(X, codes, weight)
         seeds = draw_seeds(self.random_state, 4).tolist()
+        expect(self._expected_work())
+        cache = as_cache(self.memory)
 
-        held_out = self._score_held_out(base, data, seeds[0])
+        held_out = self._score_held_out(base, data, seeds[0], cache)
         self._learn_partition(held_out, data, seeds[1])
-        plan = self._plan(seeds[2])
+        plan = replace(self._plan(seeds[2]), cache=cache)
         data, sources = with_backbones(data, (plan.hierarchy_estimator, plan.fine_estimator))
         plan = replace(plan, sources=sources)
         plan = self._choose_members(held_out, data, plan, seeds[3])
         self.mixing_, self.mixing_choice_ = self._choose_mixing(held_out, data, plan, seeds[3])
         self._train(base, held_out, data, plan, seeds[3])
-        self._say(f"done, mixing {self.mixing_:.1f}")
         return self
 
     # -- stages of fit -------------------------------------------------------------------------
 
-    def _score_held_out(self, base: Any, data: TrainingRows, seed: int) -> HeldOutScores:
+    def _score_held_out(
+        self, base: Any, data: TrainingRows, seed: int, cache: FitCache | None
+    ) -> HeldOutScores:
         """Score the base on rows it has not seen."""
-        self._say("held-out scores")
+        begin_stage("held-out scores", work_of_splits(self.cv))
         held_out = held_out_scores(
             base,
             data.X,
@@ -373,6 +389,7 @@ class HierarchicalDecompositionClassifier(
             n_jobs=self.n_jobs,
             random_state=seed,
             classes=self.classes_,
+            memory=cache,
         )
         self.held_out_ = held_out
         self._probe_sizes = tuple(len(fold.train) for fold in held_out.folds)
@@ -380,7 +397,7 @@ class HierarchicalDecompositionClassifier(
 
     def _learn_partition(self, held_out: HeldOutScores, data: TrainingRows, seed: int) -> None:
         """Set the confusion and the partition learnt from it, overlap included."""
-        self._say("partition")
+        begin_stage("partition")
         self.confusion_ = confusion_of(held_out, self.confusion, self.confusion_k)
         self.partitioner_, primary = learn_partition(
             self.partitioner, self.confusion_, held_out, data, seed
@@ -393,8 +410,8 @@ class HierarchicalDecompositionClassifier(
         self, base: Any, held_out: HeldOutScores, data: TrainingRows, plan: FamilyPlan, seed: int
     ) -> None:
         """Fit the base and the members above it on all data."""
-        self.base_estimator_ = self._final_base(base, held_out, data, seed)
-        self._say(f"{self.partition_.n_clusters} class assignment classifiers")
+        self.base_estimator_ = self._final_base(base, held_out, data, seed, plan.cache)
+        begin_stage(f"{self.partition_.n_clusters} class assignment classifiers", 1.0)
         temperature = float(np.mean([fold.temperature for fold in held_out.folds]))
         self._family = fit_family(self.base_estimator_, self.partition_, data, plan, temperature)
         gate = self._family.gate
@@ -478,7 +495,6 @@ class HierarchicalDecompositionClassifier(
         """Let a NetworkSelector choose, by rows that the base of the first split has not seen."""
         if not selects(plan.fine_estimator):
             return plan
-        self._say("a class assignment classifier for each cluster")
         fold = held_out.folds[0]
         train, test = _parts(fold, data, seed)
         rows = np.sort(np.concatenate([train, test]))
@@ -502,7 +518,8 @@ class HierarchicalDecompositionClassifier(
         parts = []
         for fold in held_out.folds:
             train, test = _parts(fold, data, seed)
-            self._say("hierarchy on the training part, to choose the mixing weight")
+            share = len(train) / len(data.codes)
+            begin_stage("hierarchy on the training part, to choose the mixing weight", share)
             family = fit_family(
                 fold.estimator, self.partition_, data.take(train), plan, fold.temperature
             )
@@ -516,23 +533,37 @@ class HierarchicalDecompositionClassifier(
     def _is_prefit(self) -> bool:
         return isinstance(self.cv, str) and self.cv == "prefit"
 
-    def _final_base(self, base: Any, held_out: HeldOutScores, data: TrainingRows, seed: int) -> Any:
+    def _final_base(
+        self,
+        base: Any,
+        held_out: HeldOutScores,
+        data: TrainingRows,
+        seed: int,
+        cache: FitCache | None,
+    ) -> Any:
         """Return the fitted base that the members stand on."""
         if self._is_prefit():
             return base
         if not self.refit:
             return held_out.folds[0].estimator
-        self._say("base network on all data")
+        begin_stage("base network on all data", 1.0)
         estimator = seed_estimator(clone(base), seed)
-        return fit_with_weight(estimator, data.X, self.classes_[data.codes], data.weight)
+        labels = self.classes_[data.codes]
+        return fit_with_weight(estimator, data.X, labels, data.weight, cache=cache)
 
     def _route_frequencies(self) -> NDArray[np.float64]:
         gate, weight = self._held_out_gate
         return np.average(route(gate, self.routing) > 0, axis=0, weights=weight)
 
-    def _say(self, stage: str) -> None:
-        if self.verbose:
-            print(f"[{time.strftime('%H:%M:%S')}] {type(self).__name__}: {stage}", flush=True)
+    def _expected_work(self) -> float:
+        """Return the work of a fit, in fits of the base on all rows; a family is taken to be one.
+
+        So is one round of all clusters with one candidate.
+        """
+        scored = work_of_splits(self.cv)
+        judged = (scored or 1.0) if self.mixing == "auto" else 0.0
+        n_candidates = len(candidates_of(self.fine_estimator)) if selects(self.fine_estimator) else 0
+        return scored + judged + n_candidates + float(self.refit and not self._is_prefit()) + 1.0
 
     # -- predicting ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from .._caching import FitCache
 from .._input import last_step, reads_batches, unfrozen
 from .._tasks import run_tasks
 from .._validation import draw_seeds, safe_indexing
@@ -70,6 +71,8 @@ class FamilyPlan:
         Fitted sources by key, see :func:`hierlearn.hierarchy.choosing.with_backbones`.
     tuning : EndToEnd or None
         How all members are then trained together, trunk included; None leaves them as they are.
+    cache : FitCache or None, default=None
+        Where fitted members are looked up, and kept.
     """
 
     hierarchy_estimator: Any
@@ -84,6 +87,7 @@ class FamilyPlan:
     tuning: Any = None
     branch_views: int | None = None
     sources: Mapping[str, Any] = field(default_factory=dict)
+    cache: FitCache | None = None
 
 
 @dataclass(frozen=True)
@@ -368,7 +372,7 @@ def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
             "fine_tune=True needs a hierarchy classifier that reads the base network's trunk. Got "
             f"{gate} instead; leave hierarchy_estimator at 'auto'."
         )
-    tuned = tune_together(
+    given = (
         ground.split,
         on_source(gate.estimator),
         branches,
@@ -381,6 +385,10 @@ def _tuned(family: Family, data: TrainingRows, plan: FamilyPlan) -> Family:
         plan.tuning,
         plan.seed,
     )
+    if plan.cache is None:
+        tuned = tune_together(*given)
+    else:
+        tuned = plan.cache.part("tuning", given, lambda: tune_together(*given))
     fine = zip(family.fine, tuned.branches, strict=True)
     return replace(
         family,
@@ -483,7 +491,7 @@ def _fit_gate(
         return None
     estimator = seed_estimator(clone(on_source(template)), seed)
     X = readable(estimator, found.X, source)
-    return Member(fit_with_weight(estimator, X, target, found.weight), source)
+    return Member(fit_with_weight(estimator, X, target, found.weight, cache=plan.cache), source)
 
 
 def _read(rows: Rows, data: TrainingRows, source: Any, plan: FamilyPlan) -> TrainingRows:
@@ -511,12 +519,12 @@ def _fit_fine(
     found = _read(rows, data, source, plan)
     partition = rows.ground.partition
     if plan.deepen is None and stacks(on_source(template)):
-        together = fit_clusters_together(template, found, partition, seeds, plan.n_jobs)
+        together = fit_clusters_together(template, found, partition, seeds, plan.n_jobs, plan.cache)
         return [Member(estimator, source) for estimator in together]
     estimators = run_tasks(
         _fit_one,
         (
-            (template, _in_cluster(found, codes), partition, seed, plan.deepen)
+            (template, _in_cluster(found, codes), partition, seed, plan.deepen, plan.cache)
             for codes, seed in zip(member_codes(partition), seeds, strict=True)
         ),
         n_jobs=plan.n_jobs,
@@ -536,7 +544,7 @@ def _fit_chosen(
     statistics = [getattr(choice, "statistics_", {}) for choice in plan.choices]
     branch = _branch_for(selector, rows.ground, plan)
     views = (plan.branch_views, plan.seed)
-    tasks = cluster_tasks(selector, rows, data, branch, statistics, seeds, views)
+    tasks = cluster_tasks(selector, rows, data, branch, statistics, seeds, views, cache=plan.cache)
     chosen = [cluster for cluster in tasks if plan.choices[cluster] is not None]
     fitted = selector.refit_clusters(
         [plan.choices[cluster] for cluster in chosen],
@@ -619,6 +627,7 @@ def choose_members(
         seeds,
         (plan.branch_views, plan.seed),
         judges=judges,
+        cache=plan.cache,
     )
     choices = selector.choose_clusters(list(tasks.values()), plan.n_jobs)
     found = dict(zip(tasks, choices, strict=True))
@@ -636,6 +645,7 @@ def _fit_one(
     partition: LabelPartition,
     seed: int,
     deepen: Callable[[Any, NDArray[np.int64]], Any] | None,
+    cache: FitCache | None,
 ) -> Any:
     """Train one class assignment classifier; None where its rows are all of one class."""
     if len(np.unique(data.codes)) < 2:
@@ -645,4 +655,5 @@ def _fit_one(
         estimator = deepen(estimator, data.codes)
     X = readable(estimator, data.X, source_of(template))
     estimator = seed_estimator(clone(estimator), seed)
-    return fit_with_weight(estimator, X, partition.classes[data.codes], data.weight)
+    labels = partition.classes[data.codes]
+    return fit_with_weight(estimator, X, labels, data.weight, cache=cache)

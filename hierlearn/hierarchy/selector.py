@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -18,8 +17,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._caching import MEMORY_CONSTRAINT, as_cache
 from .._input import as_read_by, check_rows
 from .._log_proba import LogProbaMixin
+from .._progress import CallbackSupportMixin, begin_stage, expect, reports
 from .._tasks import run_tasks
 from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, fit_context
 from .candidates import default_candidates, name_candidates
@@ -47,7 +48,7 @@ def _winner_has(method: str) -> Any:
     return check
 
 
-class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
+class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, BaseEstimator):
     """Choose among candidate classifiers by how they do on held-out rows.
 
     Alone it is the best of its candidates. As ``fine_estimator`` of a
@@ -89,12 +90,16 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         Whether the winner is trained again on all rows.
     scoring : str, callable or None, default=None
         What is judged by; None is accuracy.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where trained candidates are kept, and found again by this or any other fit that would train
+        the same on the same rows; None keeps nothing. In a hierarchy, the hierarchy's ``memory``
+        serves as well.
     n_jobs : int or None, default=None
         Clusters decided at a time. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seeds hold-outs and every candidate whose own ``random_state`` is None.
     verbose : int, default=0
-        Print a line a stage when positive.
+        Shows stages, finished clusters and the time left on the standard error when positive.
 
     Attributes
     ----------
@@ -150,6 +155,8 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
     'linear'
     """
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         "candidates": [list, tuple, Mapping, None],
         "strategy": [StrOptions({"exhaustive", "meta", "halving"})],
@@ -160,6 +167,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "memory": MEMORY_CONSTRAINT,
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -177,6 +185,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         validation_fraction: float = 0.2,
         refit: bool = True,
         scoring: Any = None,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -190,6 +199,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.refit = refit
         self.scoring = scoring
+        self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -197,6 +207,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
     # -- fitting -------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
+    @reports
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the candidates and keep the best.
 
@@ -280,6 +291,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         self._validate_params()
         return self._select(tasks, self.n_jobs if n_jobs is None else n_jobs, final=False)
 
+    @reports
     def refit_clusters(
         self,
         choices: Sequence[NetworkSelector],
@@ -320,6 +332,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
             members.append(self._member(task, rules, kept, choice.meta_model_))
         return members
 
+    @reports
     def _select(
         self, tasks: Sequence[ClusterTask], n_jobs: int | None, *, final: bool = True
     ) -> list[NetworkSelector]:
@@ -339,9 +352,11 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
     ) -> list[NetworkSelector]:
         """Train candidates on every cluster."""
         decide = halve if self.strategy == "halving" else compare_all
-        self._say(f"{len(rules.candidates)} candidates for {len(tasks)} clusters")
+        n_candidates = len(rules.candidates)
+        expect(n_candidates)
+        begin_stage(f"{n_candidates} candidates for {len(tasks)} clusters", n_candidates)
         selections = run_tasks(
-            decide, [(task, rules) for task in tasks], n_jobs=n_jobs, stage="candidates"
+            decide, [(task, rules) for task in tasks], n_jobs=n_jobs, stage="clusters"
         )
         return [
             self._member(task, rules, selection, None)
@@ -356,9 +371,12 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
         table = self._experience(names)
         sizes = [len(task.y) for task in tasks]
         explored = rows_to_explore(sizes, self.explore, len(table.complete))
-        self._say(f"{len(names)} candidates for {len(explored)} of {len(tasks)} clusters")
+        share = len(explored) / len(tasks)  # a round of all clusters with one candidate is 1
+        expect(len(names) * share + 1 - share)
+        tried = f"{len(names)} candidates for {len(explored)} of {len(tasks)} clusters"
+        begin_stage(tried, len(names) * share)
         compared = run_tasks(
-            compare_all, [(tasks[i], rules) for i in explored], n_jobs=n_jobs, stage="candidates"
+            compare_all, [(tasks[i], rules) for i in explored], n_jobs=n_jobs, stage="clusters"
         )
         found: dict[int, Selection] = dict(zip(explored, compared, strict=True))
         for i, selection in found.items():
@@ -367,7 +385,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
             table, rules.candidates, kind=self.meta_model, cost_weight=self.cost_weight
         )
         rest = [i for i in range(len(tasks)) if i not in found]
-        self._say(f"one candidate for {len(rest)} clusters")
+        begin_stage(f"one candidate for {len(rest)} clusters", 1 - share)
         chosen = [model.choose(tasks[i].statistics) for i in rest]
         train = train_one if final else leave_untrained
         trained = run_tasks(
@@ -426,6 +444,7 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
             validation_fraction=self.validation_fraction,
             cost_weight=self.cost_weight,
             refit=self.refit,
+            cache=as_cache(self.memory),
         )
 
     def _strictest(self, candidates: list[tuple[str, Any]]) -> Any:
@@ -559,10 +578,6 @@ class NetworkSelector(LogProbaMixin, ClassifierMixin, BaseEstimator):
     def _on_source(self) -> Any:
         """Return the winner, which takes the source's output."""
         return getattr(self, "best_estimator_", self)
-
-    def _say(self, stage: str) -> None:
-        if self.verbose:
-            print(f"[{time.strftime('%H:%M:%S')}] {type(self).__name__}: {stage}", flush=True)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")

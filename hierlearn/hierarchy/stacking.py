@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from .._caching import FitCache
 from ..confusion import seed_estimator
 from ..partition import LabelPartition, TrainingRows
 from .choosing import constant_member
@@ -33,6 +34,7 @@ def fit_clusters_together(
     partition: LabelPartition,
     seeds: Sequence[int],
     n_jobs: int | None = None,
+    cache: FitCache | None = None,
 ) -> list[Any]:
     """Train the class assignment networks of all clusters in one pass, or in a few.
 
@@ -48,6 +50,8 @@ def fit_clusters_together(
         One a cluster.
     n_jobs : int or None, default=None
         Stacks trained at a time. The result does not depend on it.
+    cache : FitCache or None, default=None
+        Where trained stacks are looked up, and kept.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def fit_clusters_together(
                 continue
             networks[cluster] = seed_estimator(clone(estimator), seeds[cluster])
             datasets.append((readable(estimator, own.X, source), labels, own.weight))
-        trained = fit_stacked(list(networks.values()), datasets, n_jobs=n_jobs)
+        trained = fit_stacked(list(networks.values()), datasets, n_jobs=n_jobs, cache=cache)
         for cluster, network in zip(networks, trained, strict=True):
             fitted[cluster] = network
     return fitted

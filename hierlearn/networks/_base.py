@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
-from .._given import validate_data
+from .._caching import as_cache
 from .._given import validate_data
 from .._rows import RowView
 from .._validation import (
@@ -32,7 +32,7 @@ from ..confusion import multilabel_holdout, stratified_holdout
 from ._data import BatchDataset, auto_batch_size, is_plain
 from ._forward import forward
 from ._outputs import Finish, LogitsMixin
-from ._runtime import autocast_dtype, isolated, resolve_device
+from ._runtime import autocast_dtype, isolated, resolve_device, resolve_threads
 from ._skorch import TrainingPlan, train_network
 from ._target import (
     check_finite,
@@ -280,8 +280,41 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
             # Kept only if the run succeeds: no half-trained network is left behind.
             module = copy.deepcopy(self.module_) if resume else self._new_module(train)
             module = module.to(dtype=train.dtype).to(device=plan.device)
-            self.history_ = self._run(module, train, valid, plan)
+            module, self.history_ = self._trained(module, train, valid, plan)
         self.module_: nn.Module = module.eval()
+
+    def _trained(
+        self,
+        module: nn.Module,
+        train: BatchDataset,
+        valid: BatchDataset | None,
+        plan: TrainingPlan,
+    ) -> tuple[nn.Module, list[dict[str, Any]]]:
+        """Return the trained network, the same or one that was kept, and its history."""
+        cache = as_cache(getattr(self, "memory", None))
+        if cache is None:
+            return module, self._run(module, train, valid, plan)
+        params = [
+            (name, value)
+            for name, value in sorted(self.get_params(deep=False).items())
+            if name not in ("memory", "n_jobs", "verbose")
+        ]
+        random = torch.default_generator.get_state()
+        content = type(self), params, self._fit_setting(), self._learnt(), module, train, valid
+        found, history = cache.part(
+            "network",
+            (*content, plan.seed, random),
+            lambda: (module, self._run(module, train, valid, plan)),
+        )
+        return found.to(plan.device), history
+
+    def _learnt(self) -> tuple[Any, ...]:
+        """Return what training depends on beside parameters, network and rows."""
+        return self.classes_, self.multilabel_
+
+    def _fit_setting(self) -> tuple[Any, ...]:
+        """Return what rounding depends on: the device and the number of threads."""
+        return resolve_device(self.device).type, resolve_threads(self.n_jobs)
 
     def _set_up(
         self, X: Any, target: Any, weight: np.ndarray

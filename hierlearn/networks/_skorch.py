@@ -7,6 +7,7 @@ lies in :mod:`hierlearn.networks.classifier`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
+    Checkpoint,
     EarlyStopping,
     LRScheduler,
     PassthroughScoring,
@@ -24,12 +26,16 @@ from skorch.callbacks import (
 from skorch.helper import SliceDataset
 from skorch.utils import to_device
 
+from .. import _caching
 from ._data import BatchDataset
 
 __all__ = ["SliceDataset", "TrainingPlan", "check_still_finite", "train_network"]
 
 # Fewer steps than this leave a one-cycle schedule no room to rise and fall.
 MIN_ONE_CYCLE_STEPS = 4
+# Checkpoints may take up to this share of the time.
+_CHECKPOINT_SHARE = 0.05
+_RECORDED = ("epoch", "train_loss", "auxiliary_loss", "valid_loss", "dur")
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class _WeightedNet(NeuralNet):
         self.autocast = autocast
         self.augment = augment
         self.auxiliary = auxiliary
+        self.interrupted = False
         super().__init__(*args, **kwargs)
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
@@ -140,6 +147,21 @@ class _WeightedNet(NeuralNet):
         self.history.record_batch("auxiliary_loss", shown.item())
         return loss + (added - added.detach())  # its gradient; what is recorded is the network's
 
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and note whether it was not a callback that ended it early.
+
+        skorch takes an interrupt from the keyboard for a wish to stop, as its callbacks have.
+        """
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            raised = stop.__traceback__
+            while raised is not None and raised.tb_next is not None:
+                raised = raised.tb_next
+            by = None if raised is None else raised.tb_frame.f_locals.get("self")
+            self.interrupted = not isinstance(by, Callback)
+            raise
+
 
 class _StopOnNonFinite(Callback):
     """End a diverged run at once, with the remedy, instead of returning a useless network."""
@@ -170,6 +192,102 @@ class _FixedSplit:
 
     def __call__(self, dataset: Any, y: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         return dataset, self.valid
+
+
+class _Resumable(Checkpoint):
+    """Save now and then all that the rest of the training depends on, and go on from there.
+
+    skorch's own checkpoint holds weights, optimiser and history. The same training to the last bit
+    takes more: random states (batch order, dropout, augmentation), the schedule's and early
+    stopping's memory, and the best weights so far. Put last among the callbacks.
+    """
+
+    def __init__(self, slot: Any) -> None:
+        super().__init__(monitor=self._is_due, event_name=None)
+        self.slot = slot
+
+    def initialize(self) -> _Resumable:
+        return self  # there are no files of skorch's
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self._wait(0.0)
+        state = self.slot.load()
+        if state is not None:
+            _restore(net, state)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        # Other networks of the same part may follow, which a restart goes on with.
+        if not net.interrupted and self._is_due(net):
+            self.slot.save(_state_of(net, done=True))
+
+    def save_model(self, net: Any) -> None:
+        start = time.monotonic()
+        self.slot.save(_state_of(net))
+        self._wait((time.monotonic() - start) / _CHECKPOINT_SHARE)
+
+    def _is_due(self, net: Any) -> bool:
+        return time.monotonic() >= self._due
+
+    def _wait(self, seconds: float) -> None:
+        self._due = time.monotonic() + max(seconds, _caching.CHECKPOINT_SECONDS)
+
+
+def _callback(net: Any, kind: type) -> Any:
+    return next((callback for _, callback in net.callbacks_ if isinstance(callback, kind)), None)
+
+
+def _memory_of(stopping: Any) -> dict[str, Any]:
+    """Return what early stopping has seen so far."""
+    return {name: value for name, value in vars(stopping).items() if name.endswith("_")}
+
+
+def _moved(held: Any, device: torch.device) -> Any:
+    """Return the same with its tensors on a device."""
+    if isinstance(held, torch.Tensor):
+        return held.to(device)
+    if isinstance(held, dict):
+        return {name: _moved(value, device) for name, value in held.items()}
+    return [_moved(value, device) for value in held] if isinstance(held, list) else held
+
+
+def _state_of(net: Any, done: bool = False) -> dict[str, Any]:
+    """Return all that the epochs to come depend on, on the CPU."""
+    scheduler, stopping = _callback(net, LRScheduler), _callback(net, EarlyStopping)
+    device = torch.device(net.device)
+    state = {
+        "done": done,
+        "history": [{name: row[name] for name in _RECORDED if name in row} for row in net.history],
+        "module": net.module_.state_dict(),
+        "criterion": net.criterion_.state_dict(),
+        "optimizer": net.optimizer_.state_dict(),
+        "scheduler": None if scheduler is None else scheduler.lr_scheduler_.state_dict(),
+        "stopping": None if stopping is None else _memory_of(stopping),
+        "order": net.iterator_train__generator.get_state(),
+        "random": torch.default_generator.get_state(),
+        "random_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+    return _moved(state, torch.device("cpu"))
+
+
+def _restore(net: Any, state: dict[str, Any]) -> None:
+    """Bring a net that is about to begin to where it was saved."""
+    device = torch.device(net.device)
+    net.module_.load_state_dict(state["module"])
+    net.criterion_.load_state_dict(state["criterion"])
+    net.optimizer_.load_state_dict(state["optimizer"])
+    for row in state["history"]:
+        net.history.new_epoch()
+        for name, value in row.items():
+            net.history.record(name, value)
+    if state["scheduler"] is not None:
+        _callback(net, LRScheduler).lr_scheduler_.load_state_dict(state["scheduler"])
+    if state["stopping"] is not None:
+        vars(_callback(net, EarlyStopping)).update(_moved(state["stopping"], device))
+    net.max_epochs = 0 if state["done"] else net.max_epochs - len(state["history"])
+    net.iterator_train__generator.set_state(state["order"])
+    torch.default_generator.set_state(state["random"])
+    if state["random_device"] is not None:
+        torch.cuda.set_rng_state(state["random_device"], device)
 
 
 def _schedule(plan: TrainingPlan, n_batches: int) -> list[tuple[str, Callback]]:
@@ -206,7 +324,10 @@ def _callbacks(plan: TrainingPlan, n_batches: int, has_valid: bool) -> list[Any]
     if has_valid and plan.patience is not None:
         stop = EarlyStopping(patience=plan.patience, load_best=True, sink=lambda message: None)
         callbacks.append(("early_stopping", stop))
-    return [*callbacks, *plan.callbacks]
+    slot = _caching.next_checkpoint()
+    if slot is None or plan.callbacks:  # what the user's remember is not known
+        return [*callbacks, *plan.callbacks]
+    return [*callbacks, ("resumable", _Resumable(slot))]
 
 
 def _drops_last(module: torch.nn.Module, n_samples: int, batch_size: int) -> bool:
@@ -275,6 +396,7 @@ def train_network(
         verbose=plan.verbose,
     )
     net.fit(train, None)
-    wanted = ("epoch", "train_loss", "auxiliary_loss", "valid_loss", "dur")
-    keys = [key for key in wanted if key in net.history[-1]]
+    if net.interrupted and _caching.is_keeping():
+        raise KeyboardInterrupt  # or half a training would be kept as a whole one
+    keys = [key for key in _RECORDED if key in net.history[-1]]
     return [{key: row[key] for key in keys} for row in net.history]

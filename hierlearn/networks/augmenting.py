@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from torch import nn
 
+from .._caching import FitCache
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
 from ._forward import in_batches
@@ -275,6 +277,7 @@ def augment(
     weight: np.ndarray,
     how: HeadTraining,
     seeds: Sequence[int],
+    cache: FitCache | None = None,
 ) -> tuple[AugmentedNetwork, list[list[dict[str, Any]]]]:
     """Add one round of heads after the other to a frozen network and train them.
 
@@ -294,6 +297,8 @@ def augment(
         How to train.
     seeds : sequence of int
         One seed a round, at least one.
+    cache : FitCache or None, default=None
+        Where the heads of every round are looked up, and kept.
 
     Returns
     -------
@@ -324,12 +329,41 @@ def augment(
                 network.add_round(SpecialistHeads(plan, base.attach_shape, how.dropout))
             if network.classifier is None and plan is None:
                 continue  # all is kept, there is nothing to train
-            trained = _FromFeatures(network) if cached else network
-            try:
-                histories.append(_train(trained, base, inputs, target, weight, how, seed))
-            finally:
-                network.eval()  # the base, too, whose dropout was on
+            given = base, inputs, target, weight, how, seed
+            if cache is None:
+                histories.append(_train_round(network, *given, cached))
+                continue
+            content = network, base.classifier, *given[1:4], replace(how, verbose=0), seed, cached
+            network.classifier, network.rounds, history = cache.part(
+                "heads", content, partial(_round_of, network, *given, cached)
+            )
+            network.to(device).eval()
+            histories.append(history)
     return network.eval(), histories
+
+
+def _round_of(network: AugmentedNetwork, *given: Any) -> tuple[Any, nn.ModuleList, Any]:
+    """Train a round and return what is new of the network, without the base it shares."""
+    history = _train_round(network, *given)
+    return network.classifier, network.rounds, history
+
+
+def _train_round(
+    network: AugmentedNetwork,
+    base: OpenBase,
+    inputs: Any,
+    target: Any,
+    weight: np.ndarray,
+    how: HeadTraining,
+    seed: int,
+    cached: bool,
+) -> list[dict[str, Any]]:
+    """Train the latest heads and the classifier layer, in place, on rows or on their features."""
+    trained = _FromFeatures(network) if cached else network
+    try:
+        return _train(trained, base, inputs, target, weight, how, seed)
+    finally:
+        network.eval()  # the base, too, whose dropout was on
 
 
 def _feature_bytes(base: OpenBase, n_samples: int) -> int:
@@ -347,6 +381,7 @@ def fine_tune(
     weight: np.ndarray,
     how: HeadTraining,
     seed: int,
+    cache: FitCache | None = None,
 ) -> tuple[AugmentedNetwork, list[dict[str, Any]]]:
     """Train everything, a copy of the base included, and leave the base itself as it is.
 
@@ -357,10 +392,20 @@ def fine_tune(
     tuned.fine_tuned = True
     for heads in tuned.heads:
         heads.freeze_stacks(False)
+    given = tuned, base, rows, target, weight, how, seed
+    if cache is None:
+        return _tune(*given)
+    content = tuned, base.classifier, *given[2:5], replace(how, verbose=0), seed
+    return cache.part("tuning", content, lambda: _tune(*given))
+
+
+def _tune(
+    tuned: AugmentedNetwork, base: OpenBase, *data: Any
+) -> tuple[AugmentedNetwork, list[dict[str, Any]]]:
+    seed = data[-1]
     with isolated(int(seed), resolve_device(base.classifier.device), base.classifier.n_jobs):
-        history = _train(tuned, base, rows, target, weight, how, seed)
-    tuned.eval()
-    return tuned, history
+        history = _train(tuned, base, *data)
+    return tuned.eval(), history
 
 
 def _train(

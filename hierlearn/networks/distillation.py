@@ -13,7 +13,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
-from .._given import validate_data
+from .._caching import MEMORY_CONSTRAINT, as_cache
 from .._given import validate_data
 from .._input import as_read_by, check_rows, last_step, unfrozen
 from .._log_proba import LogProbaMixin
@@ -58,6 +58,10 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         are divided by T to be compared with them.
     alpha : float, default=0.9
         Weight of the teacher's posteriors in the loss, from 0 to 1; the labels have the rest.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where teacher and student are kept, and found again by this or any other fit that would
+        train the same on the same rows. A teacher of several networks keeps each of them where it
+        is given a ``memory`` itself. None keeps nothing.
     random_state : int, RandomState instance or None, default=None
         Seed of every part whose own ``random_state`` is None.
 
@@ -107,11 +111,14 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
     True
     """
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "student": [HasMethods(["fit", "predict_proba"]), None],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
+        "memory": MEMORY_CONSTRAINT,
         "random_state": ["random_state"],
     }
 
@@ -122,12 +129,14 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         *,
         temperature: float = 2.0,
         alpha: float = 0.9,
+        memory: Any = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.teacher = teacher
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
+        self.memory = memory
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -164,16 +173,21 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         if not multilabel:
             check_two_classes(np.unique(codes if weight is None else codes[weight > 0]))
 
+        cache = as_cache(self.memory)
         seeds = as_random_state(self.random_state).randint(_LARGEST_SEED, size=2)
         read = X if hasattr(X, "columns") else rows
         if not isinstance(teacher, FrozenEstimator):
             teacher = seed_estimator(clone(teacher), int(seeds[0]))
-            fit_with_weight(teacher, read, y, weight)
+            teacher = fit_with_weight(teacher, read, y, weight, cache=cache)
         posteriors = teacher_posteriors(teacher, read, classes, multilabel)
         soft = soften(posteriors, self.temperature, multilabel=multilabel)
         targets = SoftTargets(soft, self.temperature, self.alpha)
         student = seed_estimator(student, int(seeds[1]))
-        train_student(student, rows, y, targets, weight)
+        given = student, rows, y, targets, weight
+        if cache is None:
+            train_student(*given)
+        else:
+            student = cache.part("student", given, lambda: _trained_student(*given))
         self.teacher_, self.student_ = teacher, student
         return self
 
@@ -303,6 +317,11 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
     @property
     def _reads_batches(self) -> bool:
         return True
+
+
+def _trained_student(student: BaseTorchClassifier, *given: Any) -> BaseTorchClassifier:
+    train_student(student, *given)
+    return student
 
 
 def _can_learn(network: Any) -> bool:

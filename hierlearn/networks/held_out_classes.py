@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .._caching import as_cache
 from .._validation import draw_seeds
 from ..confusion import SPARSE_ABOVE, confusion_from_scores, held_out_scores
 from ..confusion.plans import plan_splits
@@ -118,7 +119,14 @@ def _confusion(
     network = TorchMLPClassifier(**_settings(estimator, seed))
     known = np.arange(len(estimator.classes_))
     found = held_out_scores(
-        network, X, codes, cv=[split], sample_weight=weight, classes=known, random_state=seed
+        network,
+        X,
+        codes,
+        cv=[split],
+        sample_weight=weight,
+        classes=known,
+        random_state=seed,
+        memory=estimator.memory,
     )
     return confusion_from_scores(
         found.scores, found.y, sample_weight=found.sample_weight, sparse=True
@@ -131,5 +139,10 @@ def _confusion_of_many(
     """Look at the best scores only: all of them would fill memory, and have no zeros."""
     test = split[1]
     network = PartitionSoftmaxClassifier(**_settings(estimator, seed))
-    found = best_scores(network, X, codes, weight, split, len(estimator.classes_))
+    given = network, X, codes, weight, split, len(estimator.classes_)
+    cache = as_cache(estimator.memory)
+    if cache is None:
+        found = best_scores(*given)
+    else:
+        found = cache.part("fold", given, lambda: best_scores(*given))
     return confusion_from_scores(found, codes[test], sample_weight=weight[test], sparse=True)

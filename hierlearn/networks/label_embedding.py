@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from .._caching import MEMORY_CONSTRAINT
 from .._rows import select_rows
 from .._validation import Interval, StrOptions, check_weights, draw_seeds
 from ..embedding import (
@@ -122,6 +123,10 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         fits in one batch.
     callbacks : sequence or None, default=None
         Further skorch callbacks of the final fit.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where every trained network is kept, and found again by this or any other fit that would
+        train the same on the same rows. A network that trains for long is kept after epochs, too.
+        None keeps nothing.
     n_jobs : int or None, default=None
         CPU threads for torch. None means 1, -1 all cores.
     random_state : int, RandomState instance or None, default=None
@@ -175,6 +180,8 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
 
     _branchable = False
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         **BaseTorchClassifier._parameter_constraints,
         "hidden_layer_sizes": ["array-like"],
@@ -183,6 +190,7 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         "shift": [Interval(Real, 0, None, closed="neither")],
         "calibration": [StrOptions({"temperature", "platt"}), None],
         "cv": "no_validation",
+        "memory": MEMORY_CONSTRAINT,
         "search": [StrOptions({"exact", "approximate"})],
         "activation": [StrOptions(set(_ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -218,6 +226,7 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -249,6 +258,7 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         self.shift = shift
         self.calibration = calibration
         self.cv = cv
+        self.memory = memory
         self.search = search
         self.activation = activation
         self.dropout = dropout
@@ -338,8 +348,11 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         plan = replace(plan, seed=seed, callbacks=(), verbose=0)
         with isolated(plan.seed, plan.device, self.n_jobs):
             module = self._new_module(train).to(dtype=train.dtype).to(device=plan.device)
-            self._run(module, train, valid, plan)
+            module, _ = self._trained(module, train, valid, plan)
         return module.eval()
+
+    def _learnt(self) -> tuple[Any, ...]:
+        return (*super()._learnt(), self.embeddings_)
 
     def _calibrate(self, held_out: _HeldOut) -> None:
         cosines, target, weight = held_out.cosines, held_out.target, held_out.weight

@@ -14,6 +14,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from .._caching import MEMORY_CONSTRAINT
 from .._validation import HasMethods, Interval, StrOptions, check_weights, draw_seeds
 from ..partition import LabelPartition
 from ._base import BaseTorchClassifier
@@ -120,6 +121,10 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         fits in one batch.
     callbacks : sequence or None, default=None
         Further skorch callbacks of the final fit.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where every trained network is kept, and found again by this or any other fit that would
+        train the same on the same rows. A network that trains for long is kept after epochs, too.
+        None keeps nothing.
     n_jobs : int or None, default=None
         CPU threads for torch. None means 1, -1 all cores.
     random_state : int, RandomState instance or None, default=None
@@ -177,6 +182,8 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     # Its upper layer knows clusters of labels, which a branch of fewer labels has not.
     _branchable = False
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         **BaseTorchClassifier._parameter_constraints,
         "hidden_layer_sizes": ["array-like"],
@@ -184,6 +191,7 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "affinity": [StrOptions({"cooccurrence", "confusion"})],
         "cv": "no_validation",
+        "memory": MEMORY_CONSTRAINT,
         "routing": "no_validation",
         "negatives": [Interval(Real, 0, 1, closed="both")],
         "cluster_weight": [Interval(Real, 0, None, closed="neither")],
@@ -222,6 +230,7 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -252,6 +261,7 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         self.n_clusters = n_clusters
         self.affinity = affinity
         self.cv = cv
+        self.memory = memory
         self.routing = routing
         self.negatives = negatives
         self.cluster_weight = cluster_weight

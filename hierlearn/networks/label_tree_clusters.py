@@ -145,7 +145,14 @@ def _held_out(
     network = TorchMLPClassifier(**_settings(estimator, seeds[1]))
     known = None if estimator.multilabel_ else np.arange(len(estimator.classes_))
     return held_out_scores(
-        network, X, target, cv=splits, sample_weight=given, classes=known, random_state=seeds[2]
+        network,
+        X,
+        target,
+        cv=splits,
+        sample_weight=given,
+        classes=known,
+        random_state=seeds[2],
+        memory=estimator.memory,
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._caching import FitCache
 from .._tasks import run_tasks
+from ..confusion import fit_with_weight
 from ._base import OPTIMIZERS, BaseTorchClassifier
 from ._runtime import isolated
 from ._skorch import train_network
@@ -64,6 +66,7 @@ def fit_stacked(
     datasets: Iterable[tuple[Any, ...]],
     *,
     n_jobs: int | None = None,
+    cache: FitCache | None = None,
 ) -> list[Any]:
     """Fit classifiers, small networks of one architecture in one pass.
 
@@ -82,11 +85,14 @@ def fit_stacked(
         What each would be fitted on.
     n_jobs : int or None, default=None
         Stacks trained at a time. The result does not depend on it.
+    cache : FitCache or None, default=None
+        Where networks that are trained alone, and whole stacks of others, are looked up and kept.
 
     Returns
     -------
     list of classifier
-        The same objects, fitted. In ``history_``, ``dur`` is an equal share of the stack's time.
+        The same objects, fitted, or those of the cache. In ``history_``, ``dur`` is an equal share
+        of the stack's time.
 
     Raises
     ------
@@ -108,13 +114,16 @@ def fit_stacked(
     """
     estimators = list(estimators)
     runs: list[MemberRun] = []
-    for estimator, dataset in zip(estimators, datasets, strict=True):
+    for i, (estimator, dataset) in enumerate(zip(estimators, datasets, strict=True)):
         if can_stack(estimator):
             runs.append(member_run(estimator, *estimator._begin(*dataset)))
-        else:
+        elif cache is None:
             estimator.fit(*dataset)
+        else:
+            estimators[i] = fit_with_weight(estimator, *dataset, cache=cache)
     stacks = plan_stacks(runs)
-    trained = run_tasks(_train, [(stack,) for stack in stacks], n_jobs=n_jobs, stage="networks")
+    tasks = [(stack, cache) for stack in stacks]
+    trained = run_tasks(_train, tasks, n_jobs=n_jobs, stage="stacks of networks")
     for stack, results in zip(stacks, trained, strict=True):
         for run, (module, history) in zip(stack, results, strict=True):
             run.estimator.history_, run.estimator.module_ = history, module
@@ -189,8 +198,12 @@ class _Stack:
         self.batches = [min(sizes), max(sizes)]
 
 
-def _train(stack: Sequence[MemberRun]) -> list[tuple[nn.Module, list[dict[str, Any]]]]:
+def _train(
+    stack: Sequence[MemberRun], cache: FitCache | None = None
+) -> list[tuple[nn.Module, list[dict[str, Any]]]]:
     """Train a stack; return networks and histories, for another process may have trained them."""
+    if cache is not None:
+        return cache.part("stack", tuple(stack), lambda: _train(stack))
     first = stack[0]
     alone = first.key is None or not worth_stacking(first.n_weights, first.plan.device.type)
     histories = [_train_alone(run) for run in stack] if alone else train_together(stack)

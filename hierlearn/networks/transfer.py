@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 from torch.utils.data import Dataset
 
+from .._caching import MEMORY_CONSTRAINT, as_cache
 from .._given import validate_data
 from .._validation import HasMethods, Interval, StrOptions
 from ._base import BaseTorchClassifier
@@ -95,6 +96,10 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         frozen features is float32, but float64 when the whole training set fits in one batch.
     callbacks : sequence or None, default=None
         Further skorch callbacks.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where frozen layers' features, and what is trained above them, are kept, and found again by
+        this or any other fit on the same rows. A network that trains for long is kept after epochs,
+        too. None keeps nothing.
     n_jobs : int or None, default=None
         CPU threads for torch. None means 1, -1 all cores.
     random_state : int, RandomState instance or None, default=None
@@ -141,6 +146,8 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
     True
     """
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         **BaseTorchClassifier._parameter_constraints,
         "backbone": [nn.Module, str, HasMethods(["predict"]), None],
@@ -152,6 +159,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         "scale": ["array-like", callable, None],
         "resize": [Interval(Integral, 1, None, closed="left"), None],
         "loader": [callable, None],
+        "memory": MEMORY_CONSTRAINT,
     }
 
     def __init__(
@@ -182,6 +190,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         mixed_precision: bool | str = True,
         dtype: str = "auto",
         callbacks: Sequence[Any] | None = None,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -216,6 +225,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         self.scale = scale
         self.resize = resize
         self.loader = loader
+        self.memory = memory
 
     # -- where it reads, inside a hierarchy ----------------------------------------------------
 
@@ -300,8 +310,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         rows = self._reading._rows(X, reset=False)
         self._cut = _affordable(cut(reader, rows.shape[1:], self.tune), rows.shape)
         if self._cut.below:
-            below = joined(self._cut.below)
-            rows = run_batches(below, rows, "auto", self.device, self.n_jobs)
+            rows = self._below(joined(self._cut.below), rows)
         if resume:
             self.module_ = self._resumed(before)
         try:
@@ -313,6 +322,17 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
                 self.module_ = before
             self._input_shape = shape
             del self._cut
+
+    def _below(self, layers: nn.Module, rows: Any) -> Any:
+        """Return the frozen layers' output, computed or as it was kept."""
+
+        def compute() -> np.ndarray:
+            return run_batches(layers, rows, "auto", self.device, self.n_jobs)
+
+        cache = as_cache(self.memory)
+        if cache is None:
+            return compute()
+        return cache.part("features", (layers, rows, self._fit_setting()), compute)
 
     def _resumed(self, whole: Any) -> nn.Module:
         """Return the part of a trained network that goes on learning, as a copy."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -21,7 +20,9 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._caching import MEMORY_CONSTRAINT, FitCache, as_cache
 from .._input import check_rows, reads_batches
+from .._progress import CallbackSupportMixin, begin_stage, expect, reports, work_of_splits
 from .._validation import HasMethods, Interval, StrOptions, draw_seeds, fit_context
 from ..cost import LayerRow, estimator_cost
 from ..networks import TorchClassifier, TorchMLPClassifier
@@ -62,6 +63,7 @@ _FINE_TUNING_LR = 0.1
 
 class SpecialistHeadAugmenter(
     SummaryMixin,
+    CallbackSupportMixin,
     LogitsMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -149,12 +151,18 @@ class SpecialistHeadAugmenter(
         :func:`hierlearn.confusion.held_out_scores`. The base is then fitted twice, on a part of
         the rows and on all. ``"prefit"`` says that ``base_estimator`` is fitted and has seen none
         of the rows.
+    memory : None, str, path-like or joblib.Memory, default=None
+        Where fitted bases and the heads of every round are kept, and found again by this or any
+        other fit that would train the same on the same rows. Networks that train for long are kept
+        after epochs, too. Nothing is found again of a fit without a ``random_state``. None keeps
+        nothing.
     n_jobs : int or None, default=None
         Splits scored at a time. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seeds splits, clustering, heads and a base whose own ``random_state`` is None.
     verbose : int, default=0
-        Print a line a stage when positive, a line an epoch above 1.
+        Shows stages, finished networks and the time left on the standard error when positive, and
+        a line an epoch of the heads on the standard output above 1.
 
     Attributes
     ----------
@@ -212,6 +220,8 @@ class SpecialistHeadAugmenter(
     3
     """
 
+    _keeps_parts = True
+
     _parameter_constraints: dict = {
         "base_estimator": "no_validation",
         "partitioner": [
@@ -246,6 +256,7 @@ class SpecialistHeadAugmenter(
         "fine_tune_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "fine_tune_lr": [Interval(Real, 0, None, closed="neither"), None],
         "cv": "no_validation",
+        "memory": MEMORY_CONSTRAINT,
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -276,6 +287,7 @@ class SpecialistHeadAugmenter(
         fine_tune_epochs: int | None = None,
         fine_tune_lr: float | None = None,
         cv: Any = None,
+        memory: Any = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -302,11 +314,13 @@ class SpecialistHeadAugmenter(
         self.fine_tune_epochs = fine_tune_epochs
         self.fine_tune_lr = fine_tune_lr
         self.cv = cv
+        self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
+    @reports
     def fit(
         self,
         X: Any,
@@ -360,10 +374,11 @@ class SpecialistHeadAugmenter(
         self.class_counts_ = targets.counts
         seeds = draw_seeds(self.random_state, 4 + 2 * max(self.n_rounds, 1)).tolist()
 
-        evidence = self._gather(base, targets, held_out_rows, seeds[0])
+        cache = as_cache(self.memory)
+        evidence = self._gather(base, targets, held_out_rows, seeds[0], cache)
         self._learn_partitions(evidence, targets.rows, seeds[4::2])
         self._plan_heads(evidence, targets.rows.X)
-        self._train(targets, seeds[5::2], seeds[1])
+        self._train(targets, seeds[5::2], seeds[1], cache)
         if held_out_rows[0] is not None and evidence.held_out is not None:
             after = self.predict_proba(held_out_rows[0])
             warn_if_worse(evidence.held_out.scores, after, evidence.held_out.y)
@@ -383,10 +398,17 @@ class SpecialistHeadAugmenter(
         return TorchClassifier(type(base)) if is_network(base) else base
 
     def _gather(
-        self, base: Any, targets: Targets, held_out_rows: tuple[Any, Any], seed: int
+        self,
+        base: Any,
+        targets: Targets,
+        held_out_rows: tuple[Any, Any],
+        seed: int,
+        cache: FitCache | None,
     ) -> Evidence:
         """Set the fitted base, its held-out scores and their confusion."""
-        self._say("base network and held-out scores")
+        fitted, given = comes_fitted(base, self.cv), held_out_rows[0] is not None
+        scored = 0.0 if fitted or given else work_of_splits(self.cv)
+        expect(float(not fitted) + scored + self.n_rounds + float(self.fine_tune))
         evidence = gather_evidence(
             base,
             targets,
@@ -397,6 +419,7 @@ class SpecialistHeadAugmenter(
             confusion_k=self.confusion_k,
             n_jobs=self.n_jobs,
             seed=seed,
+            cache=cache,
         )
         self.base_estimator_ = evidence.base
         self.held_out_, self.confusion_ = evidence.held_out, evidence.confusion
@@ -417,7 +440,7 @@ class SpecialistHeadAugmenter(
         self, evidence: Evidence, rows: TrainingRows, seeds: Sequence[int]
     ) -> None:
         """Set the partition of every round, overlap included."""
-        self._say("partition")
+        begin_stage("partition")
         self.partitioner_, self.partitions_ = learn_partitions(
             self.partitioner,
             self.n_rounds,
@@ -470,9 +493,11 @@ class SpecialistHeadAugmenter(
         self._routing = expected_routing(self.partitions_, self.evaluate, posteriors, weight)
         self.route_frequencies_ = None if self._routing is None else self._routing.frequencies
 
-    def _train(self, targets: Targets, seeds: Sequence[int], tuning_seed: int) -> None:
+    def _train(
+        self, targets: Targets, seeds: Sequence[int], tuning_seed: int, cache: FitCache | None
+    ) -> None:
         """Train the heads round by round, then everything if asked to."""
-        self._say(f"{sum(plan.n_heads for plan in self.plans_)} heads")
+        begin_stage(f"{sum(plan.n_heads for plan in self.plans_)} heads", self.n_rounds)
         opened, data = self._opened, targets.rows
         rows = opened.rows(data.X)
         weight = opened.classifier._weights(
@@ -480,13 +505,13 @@ class SpecialistHeadAugmenter(
         )
         how = self._training()
         self.network_, self.history_ = augment(
-            opened, self.plans_, rows, data.codes, weight, how, seeds
+            opened, self.plans_, rows, data.codes, weight, how, seeds, cache
         )
         if self.fine_tune:
-            self._say("fine-tuning")
+            begin_stage("fine-tuning", 1.0)
             how = self._tuning(how)
             self.network_, history = fine_tune(
-                self.network_, opened, rows, data.codes, weight, how, tuning_seed
+                self.network_, opened, rows, data.codes, weight, how, tuning_seed, cache
             )
             self.history_ = [*self.history_, history]
 
@@ -517,10 +542,6 @@ class SpecialistHeadAugmenter(
         if not self.n_rounds or self.evaluate == "all":
             return "all"
         return int(self.evaluate) if isinstance(self.evaluate, Integral) else float(self.evaluate)
-
-    def _say(self, stage: str) -> None:
-        if self.verbose:
-            print(f"[{time.strftime('%H:%M:%S')}] {type(self).__name__}: {stage}", flush=True)
 
     # -- predicting ----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from .._caching import FitCache
 from .._validation import Matrix
 from ..confusion import HeldOutScores, fit_with_weight, held_out_scores, seed_estimator
 from ..networks.augmenting import is_network
@@ -72,6 +73,7 @@ def gather_evidence(
     confusion_k: int | None = None,
     n_jobs: int | None = None,
     seed: int = 0,
+    cache: FitCache | None = None,
 ) -> Evidence:
     """Fit the base if it is not, and score rows that it has not seen.
 
@@ -89,6 +91,8 @@ def gather_evidence(
         As parameters of :class:`SpecialistHeadAugmenter`.
     seed : int
         For splits, and for each ``random_state`` of the base that is None.
+    cache : FitCache or None, default=None
+        Where fitted bases are looked up, and kept.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def gather_evidence(
     if comes_fitted(base, cv):
         fitted = as_fitted_base(base, targets.rows.X, targets.classes, targets.multilabel)
     elif given or not needed:
-        fitted = fit_base(base, targets, seed)
+        fitted = fit_base(base, targets, seed, cache)
     if not needed:
         return Evidence(fitted)
     columns = None if targets.multilabel else targets.classes
@@ -111,6 +115,7 @@ def gather_evidence(
         found = held_out_scores(fitted, *held_out_rows, cv="prefit", classes=columns)
     else:
         _check_rows_are_unseen(fitted, cv)
+        begin_stage("held-out scores", work_of_splits(cv))
         found = held_out_scores(
             base if fitted is None else fitted,
             targets.rows.X,
@@ -120,17 +125,20 @@ def gather_evidence(
             n_jobs=n_jobs,
             random_state=seed,
             classes=columns,
+            memory=cache,
         )
     matrix = confusion_of(found, confusion, confusion_k)
     shares = tuple(len(fold.train) / targets.rows.codes.shape[0] for fold in found.folds)
-    final = fit_base(base, targets, seed) if fitted is None else fitted
+    final = fit_base(base, targets, seed, cache) if fitted is None else fitted
     return Evidence(final, found, matrix, shares)
 
 
-def fit_base(base: Any, targets: Targets, seed: int) -> Any:
+def fit_base(base: Any, targets: Targets, seed: int, cache: FitCache | None = None) -> Any:
     """Fit a clone of the base on all training rows."""
+    begin_stage("base network on all data", 1.0)
     estimator = seed_estimator(clone(base), seed)
-    return fit_with_weight(estimator, targets.rows.X, targets.y, targets.rows.weight)
+    rows = targets.rows
+    return fit_with_weight(estimator, rows.X, targets.y, rows.weight, cache=cache)
 
 
 def _check_rows_are_unseen(fitted: Any, cv: Any) -> None:
