@@ -52,6 +52,7 @@ _SUBMODULES = (
     "networks",
     "partition",
     "persistence",
+    "reporting",
     "specialists",
 )
 
@@ -87,6 +88,7 @@ _HOMES = {
     "confusion_from_scores": "confusion",
     "held_out_scores": "confusion",
     "load": "persistence",
+    "report": "reporting",
     "save": "persistence",
 }
 
@@ -134,6 +136,8 @@ __all__ = [
     "networks",
     "partition",
     "persistence",
+    "report",
+    "reporting",
     "save",
     "specialists",
 ]
@@ -153,6 +157,7 @@ if TYPE_CHECKING:
         networks,
         partition,
         persistence,
+        reporting,
         specialists,
     )
     from hierlearn.confusion import class_scores, confusion_from_scores, held_out_scores
@@ -187,6 +192,7 @@ if TYPE_CHECKING:
         TaxonomyPartitioner,
     )
     from hierlearn.persistence import load, save
+    from hierlearn.reporting import report
     from hierlearn.specialists import SpecialistHeadAugmenter
 
 

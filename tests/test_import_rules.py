@@ -74,6 +74,11 @@ ROOMS = {
         *("summary", "controls", "display", "persistence"),
     },
     "__main__": {"reporting"},
+    "reporting": {
+        *("exceptions", "_names", "_validation", "_input", "confusion", "partition", "cost"),
+        *("summary", "controls", "display", "persistence"),
+    },
+    "__main__": {"reporting"},
     "datasets": {"exceptions", "_validation", "partition"},
     "persistence": {"exceptions", "partition", "networks"},
 }
