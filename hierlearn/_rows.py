@@ -95,6 +95,9 @@ class RowView(SelectedRows):
     ((3, 2), [[2, 3], [6, 7]])
     """
 
+    # Of the source, once it was computed; selections and copies take it along.
+    digest: str | None = None
+
     def __init__(self, source: Any, rows: NDArray[Any] | None = None, *, finite: bool = False):
         # Without numpy's subclass for memory maps, whose selections would be views again.
         self.source: Any = source if sparse.issparse(source) else np.asarray(source)
