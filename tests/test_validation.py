@@ -96,6 +96,15 @@ def test_weights():
         ([1, np.nan, 1], "finite numbers that are not negative. Got nan"),
         ([1, np.inf, 1], "finite numbers that are not negative. Got inf"),
         ([1, 1, -0.5], "finite numbers that are not negative. Got -0.5"),
+        ([1e300, 1, 1], r"largest entry between 1e-100 and 1e\+100. Got 1e\+300"),
+        ([5e-324, 0, 0], r"largest entry between 1e-100 and 1e\+100. Got .*e-32"),
+        (["a", "b", "c"], "a number for each sample. Got <U1"),
+        ("balanced", "a number for each sample. Got <U8"),
+        ([[1], [1, 2]], "a number for each sample. Got list"),
+        ([1j, 1, 1], "a number for each sample. Got complex128"),
+        (np.zeros(3, dtype="datetime64[D]"), "a number for each sample. Got datetime64"),
+        (np.array([1, None, 1]), "not negative. Got nan"),
+        (np.ma.MaskedArray([1, 1, 1], [0, 0, 1]), "must not have masked values. Got 1 instead"),
     ],
 )
 def test_bad_weights(weight, message):

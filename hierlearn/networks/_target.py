@@ -21,8 +21,7 @@ def check_finite(X: Any) -> None:
     if isinstance(X, RowView) and X.finite:
         return
     try:
-        with np.errstate(invalid="ignore"):  # sums of the largest numbers are infinite
-            check_blocks_finite(X)
+        check_blocks_finite(X)
     except ValueError as error:
         found = "NaN" if "NaN" in str(error) else "inf"
         raise ValueError(
