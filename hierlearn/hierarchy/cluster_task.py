@@ -33,7 +33,7 @@ class ClusterTask:
     rows : callable
         ``rows(source)`` returns the cluster's samples as a source gives them: None for X as it is,
         ``"trunk"``, ``"flat"``, or a transformer.
-    bound : mapping of str to classifier
+    bound : mapping of str to classifier, default={}
         What the candidates that are strings stand for here: ``"flat"`` and ``"branch"``.
     judges : ndarray of bool, shape (n_samples,), or None, default=None
         Rows to judge by, which neither a candidate nor anything it was grown from has seen; the

@@ -55,22 +55,28 @@ class FamilyPlan:
         See :class:`HierarchicalDecompositionClassifier`.
     fine_estimator : classifier or None
         Likewise.
-    branch_at, branch_epochs, branch_lr, branch_views
+    branch_at : str or None
+        Likewise.
+    branch_epochs : int or None
+        Likewise.
+    branch_lr : float or None
         Likewise.
     n_jobs : int or None
         Clusters trained at a time.
     seed : int
         Source of the members' seeds.
-    deepen : callable or None
+    deepen : callable or None, default=None
         ``deepen(fine_estimator, codes)`` returns the estimator to fit for rows of these class
         codes: the fine estimator, or a further decomposition around it.
     choices : tuple or None, default=None
         What a NetworkSelector in the place of ``fine_estimator`` chose for each cluster, by
         :func:`choose_members`.
+    tuning : EndToEnd or None, default=None
+        How all members are then trained together, trunk included; None leaves them as they are.
+    branch_views : int or None, default=None
+        See :class:`HierarchicalDecompositionClassifier`.
     sources : mapping of str to transformer, default={}
         Fitted sources by key, see :func:`hierlearn.hierarchy.choosing.with_backbones`.
-    tuning : EndToEnd or None
-        How all members are then trained together, trunk included; None leaves them as they are.
     cache : FitCache or None, default=None
         Where fitted members are looked up, and kept.
     """
@@ -143,7 +149,7 @@ class Family:
         The hierarchy classifier; None sums the base's posteriors.
     fine : tuple of Member
         One class assignment classifier per cluster.
-    gate_names_classes : bool
+    gate_names_classes : bool, default=False
         Whether the gate knows all classes, and its posteriors are summed over each cluster, or
         names the cluster itself.
     """
@@ -169,7 +175,18 @@ class Family:
         return self.ground.split
 
     def rows(self, X: Any) -> Rows:
-        """Return rows on their way through this family; training rows bring their features."""
+        """Return rows on their way through this family; training rows bring their features.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, TrainingRows or Rows
+            The rows; Rows come back as they are.
+
+        Returns
+        -------
+        rows : Rows
+            They hold what has been computed of them.
+        """
         if isinstance(X, Rows):
             return X
         if isinstance(X, TrainingRows):
@@ -177,26 +194,87 @@ class Family:
         return Rows(self.ground, X)
 
     def flat_posteriors(self, X: Any) -> Posteriors:
-        """Return the base's class posteriors, columns in partition order."""
+        """Return the base's class posteriors, columns in partition order.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in partition order.
+        """
         return self.ground.scores(self.base, X, self.partition.classes)
 
     def gate_posteriors(self, X: Any) -> Posteriors:
-        """Return cluster posteriors ``p``, shape (n_samples, n_clusters)."""
+        """Return cluster posteriors ``p``, shape (n_samples, n_clusters).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_clusters)
+            Rows sum to one.
+        """
         return self._gate(self.rows(X))
 
     def gate_class_posteriors(self, X: Any) -> Posteriors:
-        """Return the class posteriors that a gate over classes sums: its own, or the base's."""
+        """Return the class posteriors that a gate over classes sums: its own, or the base's.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in partition order.
+        """
         rows = self.rows(X)
         if self.gate is None or not self.gate_names_classes:
             return rows.flat
         return self._answers(self.gate, rows, self.partition.classes)
 
     def posteriors(self, X: Any, routing: str | float) -> tuple[Posteriors, Posteriors]:
-        """Return the hierarchy's class posteriors and the weight of every cluster visited."""
+        """Return the hierarchy's class posteriors and the weight of every cluster visited.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+        routing : {"soft", "hard"}, int or float
+            Which clusters are asked, see :class:`HierarchicalDecompositionClassifier`.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in partition order.
+        weights : ndarray of shape (n_samples, n_clusters)
+            Weight of each cluster in them; 0 where it was not visited.
+        """
         return self._hierarchy(self.rows(X), routing)
 
     def both_posteriors(self, X: Any, routing: str | float) -> tuple[Posteriors, Posteriors]:
-        """Return the flat base's and the hierarchy's class posteriors, apart."""
+        """Return the flat base's and the hierarchy's class posteriors, apart.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+        routing : {"soft", "hard"}, int or float
+            Which clusters are asked, see :class:`HierarchicalDecompositionClassifier`.
+
+        Returns
+        -------
+        flat, hierarchy : ndarray of shape (n_samples, n_classes)
+            The flat base's and the hierarchy's, columns in partition order.
+        """
         rows = self.rows(X)
         return rows.flat, self._hierarchy(rows, routing)[0]
 
@@ -206,6 +284,22 @@ class Family:
         """Return class posteriors: the flat base's with weight ``mixing``, else the hierarchy's.
 
         They are written to ``out``, zeros, where that is given.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Rows
+            Rows to classify; see :meth:`rows`.
+        routing : {"soft", "hard"}, int or float
+            Which clusters are asked, see :class:`HierarchicalDecompositionClassifier`.
+        mixing : float
+            Weight of the flat posteriors, from 0 to 1.
+        out : ndarray of shape (n_samples, n_classes) or None, default=None
+            Zeros to write to; None for a new array.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_classes)
+            Columns in partition order.
         """
         rows = self.rows(X)
         if mixing == 1:
@@ -340,6 +434,7 @@ def fit_family(
     Returns
     -------
     Family
+        All members, fitted.
 
     References
     ----------

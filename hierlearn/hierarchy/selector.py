@@ -223,6 +223,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         self : object
+            The estimator, fitted.
 
         Raises
         ------
@@ -483,6 +484,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         dict
+            Values by parameter name.
         """
         params = super().get_params(deep=False)
         for name, estimator in (self._named() or []) if deep else []:
@@ -503,6 +505,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         self : object
+            The selector itself.
         """
         if "candidates" in params:
             self.candidates = params.pop("candidates")
@@ -524,6 +527,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         ndarray of shape (n_samples,)
+            Class labels.
         """
         check_is_fitted(self)
         return self.best_estimator_.predict(self._read(X))
@@ -539,6 +543,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(self._read(X))
@@ -554,6 +559,7 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
         Returns
         -------
         ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            As the winner gives them.
         """
         check_is_fitted(self)
         return self.best_estimator_.decision_function(self._read(X))
