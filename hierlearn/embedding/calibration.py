@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq
 from scipy.special import expit, softmax
 
 from hierlearn._validation import check_class_codes, check_weights
@@ -19,11 +20,16 @@ __all__ = ["fit_label_logits", "fit_shared_logit", "fit_softmax_scale"]
 _PRIOR = 1.0
 _N_STEPS = 50
 _TOLERANCE = 1e-8
+# A mean gradient that counts as zero; what keeps curvatures from being none.
+_FLAT = 1e-10
+_TINY = 1e-15
+_LARGEST_DAMPING = 1e8
 _SMALLEST_SCALE = 1e-3
 # A scale that turns the mean spread of a row into odds of e to this power changes nothing more.
 _LARGEST_SPREAD = 100.0
-# Labels fitted at a time.
+# Cosines of the labels that are fitted at a time, and of rows: so many stay in a cache.
 _MAX_ELEMENTS = 2**22
+_BLOCK_ELEMENTS = 2**16
 
 
 def fit_softmax_scale(
@@ -62,20 +68,25 @@ def fit_softmax_scale(
     >>> bool(np.isclose(scale, 2 * np.log(3)))
     True
     """
-    scores = np.asarray(cosines, dtype=np.float64)
+    scores = _as_floating(cosines)
     codes = check_class_codes(y_codes, scores.shape[1], n_samples=len(scores), name="y_codes")
     weights = check_weights(sample_weight, len(scores))
     weights = np.ones(len(scores)) if weights is None else weights
-    below = scores - scores.max(axis=1, keepdims=True) if len(scores) else scores
-    spread = float(weights @ -below.min(axis=1)) if len(scores) else 0.0
+    highest = scores.max(axis=1).astype(np.float64) if len(scores) else np.zeros(0)
+    lowest = scores.min(axis=1) if len(scores) else highest
+    spread = float(weights @ (highest - lowest))
     if spread == 0:
         return 1.0
-    below = below * (weights.sum() / spread)
-    own = below[np.arange(len(codes)), codes]
+    unit = weights.sum() / spread
+    own = (scores[np.arange(len(codes)), codes] - highest) * unit
 
     def derivative(log_sharpness: float) -> float:
-        posteriors = softmax(below * np.exp(log_sharpness), axis=1)
-        return float(weights @ ((posteriors * below).sum(axis=1) - own))
+        found = -float(weights @ own)
+        for rows in _blocks(scores):
+            below = (scores[rows] - highest[rows, None]) * unit
+            posteriors = softmax(below * np.exp(log_sharpness), axis=1)
+            found += float(weights[rows] @ np.einsum("nk,nk->n", posteriors, below))
+        return found
 
     limit = np.log(_LARGEST_SPREAD)
     if derivative(limit) <= 0:
@@ -84,7 +95,7 @@ def fit_softmax_scale(
         sharpness = -limit
     else:
         sharpness = brentq(derivative, -limit, limit, xtol=1e-12)
-    return float(np.exp(sharpness) * weights.sum() / spread)
+    return float(np.exp(sharpness) * unit)
 
 
 def fit_shared_logit(
@@ -126,28 +137,70 @@ def fit_shared_logit(
     if positives + negatives == 0:
         return 1.0, 0.0
     ones = sp.coo_array(truth)
-    of_ones = scores[ones.coords], weights[ones.coords[0]]
-    middle, spread = float(scores.mean()), max(float(scores.std()), 1e-6)
+    middle = float(scores.mean(dtype=np.float64))
+    squares = sum(float(((scores[rows] - middle) ** 2).sum()) for rows in _blocks(scores))
+    spread = max((squares / scores.size) ** 0.5, 1e-6)
+    of_ones = (scores[ones.coords].astype(np.float64) - middle) / spread
+    weight_of_ones = weights[ones.coords[0]] * (high - low)
+    gain = np.array([weight_of_ones @ of_ones, weight_of_ones.sum()])
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(parameters: NDArray[np.float64]) -> _Loss:
         # Negative log-likelihood as if all were negatives, and what positives differ by.
-        slope, level = parameters
-        logits = slope * (scores - middle) / spread + level
-        mine = slope * (of_ones[0] - middle) / spread + level
-        value = weights @ (np.logaddexp(0, logits) - low * logits).sum(axis=1)
-        value -= (high - low) * (of_ones[1] @ mine)
-        errors = weights[:, None] * (expit(logits) - low)
-        up = (errors * (scores - middle)).sum() / spread
-        up -= (high - low) * (of_ones[1] @ (of_ones[0] - middle)) / spread
-        level_up = errors.sum() - (high - low) * of_ones[1].sum()
+        value, slopes, curvature = -float(gain @ parameters), -gain, np.zeros((2, 2))
+        for rows in _blocks(scores):
+            z = (scores[rows].astype(np.float64) - middle) / spread
+            logits = parameters[0] * z + parameters[1]
+            p = expit(logits)
+            # log(1 + e^x) from what is known: max(x, 0) - log(max(p, 1 - p))
+            softplus = np.maximum(logits, 0) - np.log(np.maximum(p, 1 - p))
+            value += weights[rows] @ (softplus - low * logits).sum(axis=1)
+            errors, curved = p - low, p * (1 - p)
+            slopes = slopes + weights[rows] @ _moments(errors, z, 1)
+            second = weights[rows] @ _moments(curved, z, 2)
+            curvature += [[second[0], second[1]], [second[1], second[2]]]
         size = positives + negatives
-        return value / size, np.array([up, level_up]) / size
+        return _Loss(value / size, slopes / size, curvature / size)
 
     start = np.array([1.0, np.log((positives + 1) / (negatives + 1))])
-    options = {"gtol": 1e-9}
-    slope, level = minimize(loss, start, jac=True, method="BFGS", options=options).x
+    slope, level = _minimise(loss, start)
     scale = max(float(slope) / spread, _SMALLEST_SCALE)
     return scale, float(level) - scale * middle
+
+
+class _Loss(NamedTuple):
+    """A loss, its gradient and its second derivatives at a point."""
+
+    value: float
+    slopes: NDArray[np.float64]
+    curvature: NDArray[np.float64]
+
+
+def _moments(errors: NDArray[Any], z: NDArray[Any], degree: int) -> NDArray[np.float64]:
+    """Return the sums of ``errors * z**degree, ..., errors`` of every row, (n, degree + 1)."""
+    sums = [errors.sum(axis=1)]
+    for _ in range(degree):
+        errors = errors * z
+        sums.append(errors.sum(axis=1))
+    return np.stack(sums[::-1], axis=1)
+
+
+def _minimise(loss: Callable[[Any], _Loss], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise a convex loss of a few parameters by damped Newton steps."""
+    at, damping = start, 0.0
+    here = loss(at)
+    for _ in range(_N_STEPS):
+        if np.abs(here.slopes).max() <= _FLAT:
+            break
+        damped = here.curvature + np.diag(damping * here.curvature.diagonal() + _TINY)
+        ahead = at - np.linalg.solve(damped, here.slopes)
+        there = loss(ahead)
+        if there.value <= here.value:
+            at, here, damping = ahead, there, damping / 10
+        elif damping > _LARGEST_DAMPING:  # no lower than by rounding
+            break
+        else:
+            damping = 10 * damping + 1e-3
+    return at
 
 
 def fit_label_logits(
@@ -191,7 +244,7 @@ def fit_label_logits(
     by_column = truth.tocsc()
     parts = [
         _newton(
-            scores[:, start : start + step],
+            scores[:, start : start + step].astype(np.float64),
             by_column[:, start : start + step].toarray(),
             weights[:, None],
             shared,
@@ -206,7 +259,7 @@ def fit_label_logits(
 def _checked(
     cosines: ArrayLike, Y: Any, sample_weight: ArrayLike | None
 ) -> tuple[NDArray[np.float64], sp.csr_array, NDArray[np.float64]]:
-    scores = np.asarray(cosines, dtype=np.float64)
+    scores = _as_floating(cosines)
     truth = sp.csr_array(Y, dtype=np.float64)
     truth.eliminate_zeros()
     if scores.shape != truth.shape:
@@ -215,6 +268,18 @@ def _checked(
         )
     weights = check_weights(sample_weight, len(scores))
     return scores, truth, np.ones(len(scores)) if weights is None else weights
+
+
+def _as_floating(cosines: ArrayLike) -> NDArray[Any]:
+    """Return cosines as they are if they are in floating point: there may be very many."""
+    scores = np.asarray(cosines)
+    return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
+
+
+def _blocks(scores: NDArray[Any]) -> Iterator[slice]:
+    """Cut the rows into blocks."""
+    step = max(1, _BLOCK_ELEMENTS // max(scores.shape[1], 1))
+    return (slice(start, start + step) for start in range(0, len(scores), step))
 
 
 def _newton(
