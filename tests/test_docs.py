@@ -26,6 +26,7 @@ DOCS = Path(__file__).parents[1] / "docs"
         "output-layers.md",
         "scaling.md",
         "families.md",
+        "input.md",
     ],
 )
 def test_blocks_run(name, tmp_path, monkeypatch):

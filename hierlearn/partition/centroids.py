@@ -56,6 +56,11 @@ def class_means(
     means : ndarray or csr_array of shape (n_classes, n_features)
         Sparse if X is. A class without any weight gets a row of zeros.
 
+    Raises
+    ------
+    ValueError
+        If means are so large that their distances are no numbers.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,6 +82,7 @@ def class_means(
         shape = n_classes, block.stop - block.start
         averaging = sparse.csr_array((shares[inside], places), shape=shape)
         means = means + averaging @ values.astype(np.float64, copy=False)  # sparse if X is
+    _check_scale(means)
     if not sparse.issparse(means):
         return means
     if max(means.nnz, *means.shape) <= np.iinfo(np.int32).max:
@@ -228,7 +234,6 @@ class CentroidPartitioner(BaseEstimator):
         check_n_clusters(self.n_clusters, labels.size)
         n_clusters = root_of(labels.size) if self.n_clusters is None else self.n_clusters
         means = class_means(X, codes, labels.size, weight)
-        _check_scale(means)
         cluster = cluster_rows if self.method == "kmeans" else cluster_means_spectrally
         rng = as_random_state(self.random_state)
         store_partition(self, LabelPartition(labels, cluster(means, n_clusters, random_state=rng)))
