@@ -1,14 +1,127 @@
-"""What a long fit tells of itself while it runs."""
+"""What a long fit tells of itself while it runs: stages, finished networks, the time left.
+
+A fit opens a report (:func:`reports`), whatever runs inside names its stages
+(:func:`begin_stage`), and tasks are counted as they finish (:func:`watched`), all of it in the
+process and thread that the fit was called in. What runs in a worker, and fits inside of fits, have
+nothing to tell (:func:`silent`): their parent counts them. Everything goes to the standard error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+import multiprocessing
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from numbers import Real
+from typing import Any, TypeVar
 
-__all__ = ["silent", "watched"]
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands for scikit-learn's, which is not there."""
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "advance",
+    "begin_stage",
+    "expect",
+    "reporting",
+    "reports",
+    "silent",
+    "watched",
+    "work_of_splits",
+]
 
 T = TypeVar("T")
+_LOCAL = threading.local()
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+# -- what fits say -------------------------------------------------------------------------------
+
+
+def reports(method: Callable[..., T]) -> Callable[..., T]:
+    """Decorate a method of an estimator with a parameter ``verbose``, so that it reports.
+
+    Inside of another report a ``fit`` is silent, and other methods add to that report.
+
+    Parameters
+    ----------
+    method : callable
+        Usually ``fit``.
+
+    Returns
+    -------
+    callable
+    """
+
+    @functools.wraps(method)
+    def reported(estimator: Any, *args: Any, **kwargs: Any) -> T:
+        if _report() is not None and method.__name__ != "fit":
+            return method(estimator, *args, **kwargs)
+        with reporting(type(estimator).__name__, estimator.verbose, estimator):
+            return method(estimator, *args, **kwargs)
+
+    return reported
+
+
+@contextmanager
+def reporting(name: str, verbose: int, estimator: Any = None) -> Iterator[None]:
+    """Report what runs inside the context, unless something around it does.
+
+    Parameters
+    ----------
+    name : str
+        Who reports.
+    verbose : int
+        0 says nothing.
+    estimator : estimator or None, default=None
+        Whose scikit-learn callbacks are called, where it has any.
+    """
+    outermost = not getattr(_LOCAL, "silent", False) and _report() is None
+    shown: list[Any] = []
+    if getattr(estimator, "_skl_callbacks", None):
+        shown.append(_Callbacks(estimator))
+    if outermost and verbose:
+        shown.append(_view(name))
+    if not shown:
+        with silent() if _report() is not None else _nothing():
+            yield
+        return
+    before, _LOCAL.report = _report(), _Report(shown)
+    try:
+        yield
+    except BaseException:
+        _LOCAL.report.close(failed=True)
+        raise
+    else:
+        _LOCAL.report.close(failed=False)
+    finally:
+        _LOCAL.report = before
+
+
+def expect(work: float) -> None:
+    """Say how much work the whole report is for, in the unit of the stages' weights."""
+    if (report := _report()) is not None:
+        report.expect(work)
+
+
+def begin_stage(name: str, weight: float = 0.0) -> None:
+    """End the stage before and begin another one, which is this much of the work expected."""
+    if (report := _report()) is not None:
+        report.begin_stage(name, weight)
+
+
+def advance(weight: float) -> None:
+    """Say that some of the work is done, whatever the stage."""
+    if (report := _report()) is not None:
+        report.advance(weight)
 
 
 def watched(finished: Iterable[T], n_tasks: int, stage: str) -> Iterator[T]:
@@ -28,10 +141,345 @@ def watched(finished: Iterable[T], n_tasks: int, stage: str) -> Iterator[T]:
     object
         The items of ``finished``.
     """
-    yield from finished
+    report = _report()
+    if report is None:
+        yield from finished
+        return
+    report.begin_tasks(stage, n_tasks)
+    for item in finished:
+        report.end_task()
+        yield item
+    report.end_tasks()
 
 
 @contextmanager
 def silent() -> Iterator[None]:
     """Let nothing inside the context tell of itself: the work of a task is its parent's to tell."""
+    before = _report(), getattr(_LOCAL, "silent", False)
+    _LOCAL.report, _LOCAL.silent = None, True
+    try:
+        yield
+    finally:
+        _LOCAL.report, _LOCAL.silent = before
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
     yield
+
+
+def _report() -> _Report | None:
+    return getattr(_LOCAL, "report", None)
+
+
+def work_of_splits(cv: Any) -> float:
+    """Return the work of scoring held-out rows, in fits on all rows; 1 where it is not known.
+
+    Parameters
+    ----------
+    cv : object
+        As for :func:`hierlearn.confusion.held_out_scores`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from hierlearn._progress import work_of_splits
+    >>> work_of_splits(None), work_of_splits(5), work_of_splits("prefit")
+    (0.8, 4.0, 0.0)
+    """
+    if isinstance(cv, str):
+        return 0.0
+    if cv is None:
+        return 0.8
+    if isinstance(cv, Real):
+        number = float(cv)
+        return number - 1 if number > 1 else 1 - number
+    return 1.0
+
+
+# -- what is known of the work -------------------------------------------------------------------
+
+
+class _Report:
+    """How far a fit is, and the views that show it.
+
+    Parameters
+    ----------
+    views : list
+        What is told of every change.
+    """
+
+    def __init__(self, views: list[Any]) -> None:
+        self.views = views
+        self.began = time.monotonic()
+        self.expected = 0.0
+        self.before = 0.0  # work of the stages that have ended
+        self.stage, self.weight = "", 0.0
+        self.tasks, self.n_tasks, self.n_done = "", 0, 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the report began."""
+        return time.monotonic() - self.began
+
+    @property
+    def share(self) -> float:
+        """Share of the expected work that is done, 0 where none is expected."""
+        if not self.expected:
+            return 0.0
+        inside = self.n_done / self.n_tasks if self.n_tasks else 0.0
+        return min(1.0, (self.before + self.weight * inside) / self.expected)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left if the rest goes on as what is done; None before anything is."""
+        return self.elapsed * (1 / self.share - 1) if self.share else None
+
+    @property
+    def counted(self) -> str:
+        """The tasks that are done, as text."""
+        return f"{self.tasks} {self.n_done}/{self.n_tasks}" if self.n_tasks else ""
+
+    def expect(self, work: float) -> None:
+        """Take what is expected; the first one to say it speaks for all."""
+        self.expected = self.expected or float(work)
+
+    def begin_stage(self, name: str, weight: float) -> None:
+        """End the stage before and begin another one."""
+        self._end_stage()
+        self.stage, self.weight = name, weight
+        self._tell("begin_stage")
+
+    def advance(self, weight: float) -> None:
+        """Count work that belongs to no stage."""
+        self.before += weight
+        self._tell("moved")
+
+    def begin_tasks(self, name: str, n_tasks: int) -> None:
+        """Begin to count tasks of this stage."""
+        self.tasks, self.n_tasks, self.n_done = name or "tasks", n_tasks, 0
+        self._tell("begin_tasks")
+
+    def end_task(self) -> None:
+        """Count one."""
+        self.n_done += 1
+        self._tell("moved")
+
+    def end_tasks(self) -> None:
+        """End the count; its stage is done as far as it is tasks."""
+        self._tell("end_tasks")
+        self.before, self.weight = self.before + self.weight, 0.0
+        self.n_tasks = 0
+
+    def close(self, *, failed: bool) -> None:
+        """End the report; every view is closed, whatever another one does."""
+        if not failed:
+            self._end_stage()
+        for view in self.views:
+            view.close(self, failed)
+
+    def _end_stage(self) -> None:
+        self.before, self.weight, self.n_tasks = self.before + self.weight, 0.0, 0
+        if self.stage:
+            self._tell("end_stage")
+
+    def _tell(self, change: str) -> None:
+        for view in self.views:
+            getattr(view, change)(self)
+
+
+# -- how it is shown -----------------------------------------------------------------------------
+
+
+def _view(name: str) -> Any:
+    """Return what suits the place where the fit runs."""
+    if _in_worker():
+        return _OneLine(name)
+    if _is_live() and (bar := _bar_class()) is not None:
+        return _Bar(name, bar)
+    return _OneLine(name) if _in_search() else _Lines(name)
+
+
+def _in_worker() -> bool:
+    """Tell whether several fits may be running, of which this is one."""
+    return (
+        multiprocessing.current_process().name != "MainProcess"
+        or threading.current_thread() is not threading.main_thread()
+    )
+
+
+def _is_live() -> bool:
+    """Tell whether a line can be written over: a terminal, or a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _in_search() -> bool:
+    """Tell whether scikit-learn's searches or cross-validation called, who fit many times."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("sklearn.model_selection"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _bar_class() -> Any:
+    """Return tqdm's bar, without a thread of its own; None without tqdm."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return type("_Bar", (tqdm,), {"monitor_interval": 0})
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as a clock shows it.
+
+    Examples
+    --------
+    >>> from hierlearn._progress import clock
+    >>> clock(65), clock(3605)
+    ('1:05', '1:00:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _View:
+    """Shows nothing of what it is told."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _print(self, line: str) -> None:
+        print(f"[{self.name}] {line}", file=sys.stderr, flush=True)
+
+    def begin_stage(self, report: _Report) -> None:
+        """Show that a stage begins."""
+
+    def end_stage(self, report: _Report) -> None:
+        """Show that it ends."""
+
+    def begin_tasks(self, report: _Report) -> None:
+        """Show that tasks begin."""
+
+    def end_tasks(self, report: _Report) -> None:
+        """Show that they are done."""
+
+    def moved(self, report: _Report) -> None:
+        """Show that some of the work is done."""
+
+    def close(self, report: _Report, failed: bool) -> None:
+        """Show that the report ends."""
+
+
+class _OneLine(_View):
+    """A line at the end."""
+
+    def close(self, report: _Report, failed: bool) -> None:
+        if not failed:
+            self._print(f"done in {clock(report.elapsed)}")
+
+
+class _Lines(_View):
+    """A line a stage, and now and then one for the tasks in it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._latest = 0.0
+
+    def begin_stage(self, report: _Report) -> None:
+        self._say(report, report.stage)
+
+    def moved(self, report: _Report) -> None:
+        if report.n_tasks and report.elapsed - self._latest >= _SECONDS_BETWEEN_LINES:
+            self._say(report, report.counted)
+
+    def close(self, report: _Report, failed: bool) -> None:
+        if not failed:
+            self._print(f"done in {clock(report.elapsed)}")
+
+    def _say(self, report: _Report, line: str) -> None:
+        self._latest = report.elapsed
+        left = report.left
+        self._print(line if left is None else f"{line} (about {clock(left)} left)")
+
+
+class _Bar(_View):
+    """tqdm's bar, one for the whole fit."""
+
+    def __init__(self, name: str, kind: Any) -> None:
+        super().__init__(name)
+        self.bar = kind(
+            total=1.0,
+            desc=name,
+            file=sys.stderr,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}",
+        )
+
+    def begin_stage(self, report: _Report) -> None:
+        self._show(report, force=True)
+
+    end_stage = begin_tasks = end_tasks = begin_stage
+
+    def moved(self, report: _Report) -> None:
+        self._show(report)
+
+    def _show(self, report: _Report, force: bool = False) -> None:
+        told = [report.counted or report.stage]
+        if report.left is not None:
+            told.insert(0, f"about {clock(report.left)} left")
+        self.bar.set_postfix_str(", ".join(told), refresh=False)
+        self.bar.update(report.share - self.bar.n)
+        if force:
+            self.bar.refresh()
+
+    def close(self, report: _Report, failed: bool) -> None:
+        if not failed:
+            self.bar.set_postfix_str("done", refresh=False)
+            self.bar.update(1.0 - self.bar.n)
+        self.bar.close()
+
+
+class _Callbacks(_View):
+    """scikit-learn's callbacks: a task for the fit, for every stage, and for every network."""
+
+    def __init__(self, estimator: Any) -> None:
+        super().__init__(type(estimator).__name__)
+        self.estimator = estimator
+        self.open = [estimator._init_callback_context(max_subtasks=None)]
+        self._begin(self.open[0])
+
+    def begin_stage(self, report: _Report) -> None:
+        self._enter(report.stage, None)
+
+    def begin_tasks(self, report: _Report) -> None:
+        self._enter(report.tasks, report.n_tasks)
+
+    def moved(self, report: _Report) -> None:
+        if report.n_tasks:
+            self._enter(report.tasks, 0)
+            self._leave()
+
+    def end_stage(self, report: _Report) -> None:
+        self._leave()
+
+    end_tasks = end_stage
+
+    def close(self, report: _Report, failed: bool) -> None:
+        while self.open and not failed:
+            self._leave()
+
+    def _enter(self, name: str, n_subtasks: int | None) -> None:
+        self.open.append(self.open[-1].subcontext(task_name=name, max_subtasks=n_subtasks))
+        self._begin(self.open[-1])
+
+    def _leave(self) -> None:
+        self.open.pop().call_on_fit_task_end(estimator=self.estimator)
+
+    def _begin(self, context: Any) -> None:
+        context.call_on_fit_task_begin(estimator=self.estimator)

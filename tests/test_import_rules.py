@@ -55,25 +55,20 @@ ROOMS = {
         "_caching",
         "_log_proba",
         *("exceptions", "_validation", "_rows", "_input", "_tasks", "confusion", "partition"),
-        *("cost", "networks", "summary"),
+        *("cost", "networks", "summary", "_progress"),
         "_given",
     },
     "specialists": {
         "_caching",
         *("exceptions", "_validation", "_rows", "_input", "metrics", "confusion", "partition"),
-        *("cost", "networks", "summary"),
+        *("cost", "networks", "summary", "_progress"),
         "_given",
     },
     "controls": {
         *("exceptions", "_validation", "confusion", "partition", "cost", "networks", "hierarchy"),
-        *("_input", "metrics", "specialists"),
+        *("_input", "_progress", "metrics", "specialists"),
     },
     "display": {"exceptions", "_names", "_validation", "partition", "summary"},
-    "reporting": {
-        *("exceptions", "_names", "_validation", "_input", "confusion", "partition", "cost"),
-        *("summary", "controls", "display", "persistence"),
-    },
-    "__main__": {"reporting"},
     "reporting": {
         *("exceptions", "_names", "_validation", "_input", "confusion", "partition", "cost"),
         *("summary", "controls", "display", "persistence"),

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
 
 from .._input import last_step
+from .._progress import advance, begin_stage, expect, reporting
 from .._validation import num_samples
 from ..networks.augmenting import is_network
 from .comparison import Comparison, Measurement
@@ -53,6 +54,7 @@ def compare(
     X_val: Any = None,
     y_val: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
+    verbose: int = 0,
 ) -> Comparison:
     """Measure an estimator with structure beside its controls.
 
@@ -78,6 +80,8 @@ def compare(
         Handed to the ``fit`` of an augmenter: rows to measure confusions on.
     progress : callable or None, default=None
         Called with a line before each fit.
+    verbose : int, default=0
+        Shows each fit and the time left on the standard error when positive.
 
     Returns
     -------
@@ -117,20 +121,24 @@ def compare(
     'One seed settles nothing: measure several to have intervals.'
     """
     found: list[Measurement] = []
-    for seed in _checked_seeds(seeds):
-        _, measurements = compare_once(
-            estimator,
-            X,
-            y,
-            X_test,
-            y_test,
-            seed=seed,
-            scoring=scoring,
-            X_val=X_val,
-            y_val=y_val,
-            progress=progress,
-        )
-        found += measurements
+    checked = _checked_seeds(seeds)
+    with reporting("compare", verbose):
+        expect(len(checked))
+        for seed in checked:
+            _, measurements = compare_once(
+                estimator,
+                X,
+                y,
+                X_test,
+                y_test,
+                seed=seed,
+                scoring=scoring,
+                X_val=X_val,
+                y_val=y_val,
+                progress=progress,
+            )
+            found += measurements
+            advance(1.0)
     return Comparison(tuple(found), resolve_scoring(scoring, y).name)
 
 
@@ -184,7 +192,12 @@ def compare_once(
             "X_test and y_test must have the same number of samples. Got "
             f"{n_rows} and {n_targets} instead."
         )
-    say = progress or _quiet
+
+    def say(line: str) -> None:
+        begin_stage(line)
+        if progress is not None:
+            progress(line)
+
     trial = Trial(X, y, X_test, y_test, X_val, y_val, seed, scorer, say)
     return run_variants(estimator, trial)
 
@@ -198,7 +211,3 @@ def _checked_seeds(seeds: Any) -> list[int]:
     if not checked:
         raise ValueError("seeds must hold at least one integer. Got none instead; give range(3).")
     return checked
-
-
-def _quiet(line: str) -> None:
-    """Say nothing."""

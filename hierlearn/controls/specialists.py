@@ -124,7 +124,7 @@ def regrown(
     targets = check_input(grown, grown._tagged(grown._base()), X, y, sample_weight)
     # As SpecialistHeadAugmenter.fit draws them.
     seeds = draw_seeds(grown.random_state, 4 + 2 * max(len(plans), 1)).tolist()
-    grown._train(targets, seeds[5::2], seeds[1])
+    grown._train(targets, seeds[5::2], seeds[1], None)
     return grown
 
 

@@ -562,8 +562,8 @@ class HierarchicalDecompositionClassifier(
         """
         scored = work_of_splits(self.cv)
         judged = (scored or 1.0) if self.mixing == "auto" else 0.0
-        n_candidates = len(candidates_of(self.fine_estimator)) if selects(self.fine_estimator) else 0
-        return scored + judged + n_candidates + float(self.refit and not self._is_prefit()) + 1.0
+        tried = len(candidates_of(self.fine_estimator)) if selects(self.fine_estimator) else 0
+        return scored + judged + tried + float(self.refit and not self._is_prefit()) + 1.0
 
     # -- predicting ----------------------------------------------------------------------------
 

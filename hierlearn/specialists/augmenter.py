@@ -43,7 +43,7 @@ from ..networks.export_modules import augmented_posteriors
 from ..partition import PARTITIONERS, LabelPartition, TrainingRows
 from ..summary import SummaryMixin
 from .allocation import ALLOCATIONS
-from .evidence import Evidence, gather_evidence
+from .evidence import Evidence, comes_fitted, gather_evidence
 from .held_out_check import warn_if_worse
 from .input import (
     Targets,

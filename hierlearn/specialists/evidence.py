@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from .._caching import FitCache
+from .._progress import begin_stage, work_of_splits
 from .._validation import Matrix
 from ..confusion import HeldOutScores, fit_with_weight, held_out_scores, seed_estimator
 from ..networks.augmenting import is_network

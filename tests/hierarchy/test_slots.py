@@ -269,8 +269,10 @@ def test_second_fit_forgets_the_first(train, test):
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_verbose_prints_the_stages(train, capsys, verbose):
     decomposition(verbose=verbose).fit(*train)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 * verbose
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert len(lines) == 6 * verbose  # five stages and the end
     assert all("HierarchicalDecompositionClassifier" in line for line in lines)
 
 
