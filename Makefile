@@ -5,6 +5,8 @@
 #   make lint types                  what continuous integration checks besides
 #   make test-long                   the tests that take minutes
 #   make test-oldest, test-latest    the tests on the two ends of the dependency ranges
+#   make dist                        the sdist and the wheel, in dist/, built and checked
+#   make test-dist                   the same, and the demo on the wheel alone, elsewhere
 #   make import-time                 what `import hierlearn` costs
 #   make clean                       remove the environments and caches
 #
@@ -63,6 +65,15 @@ types: $(VENV)/.installed-dev
 import-time: $(VENV)/.installed-demo
 	$(BIN)/python benchmarks/import_time.py
 
+.PHONY: dist test-dist
+dist: .venv-dist/.installed
+	rm -rf dist
+	.venv-dist/bin/python -m build --outdir dist .
+	.venv-dist/bin/python -m twine check --strict dist/*
+
+test-dist: dist
+	MAKE="$(MAKE)" CONSTRAINTS="$(CONSTRAINTS)" bash .ci/test-dist
+
 install-dev: $(VENV)/.installed-dev
 
 $(VENV)/.torch: $(CONSTRAINTS)
@@ -76,6 +87,12 @@ $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 	$(PIP) --editable ".[$*]"
 	@touch $@
 
+.venv-dist/.installed: requirements/release.txt
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip --disable-pip-version-check install --requirement $<
+	@touch $@
+
 clean:
+	rm -rf .venv-dist
 	rm -rf .venv .venv-oldest .venv-latest build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
