@@ -14,7 +14,7 @@ from scipy import sparse
 from hierlearn.confusion import class_scores, detect_top_k
 from hierlearn.confusion.matrices import default_k
 from hierlearn.display._order import share_inside
-from hierlearn.display._sources import check_labels_known, confusion_from_labels
+from hierlearn.display._sources import check_labels_known
 from hierlearn.partition import LabelPartition
 from hierlearn.reporting.data import Confusions, Pair, Taken
 from hierlearn.summary import ClusterFigures, cluster_figures
@@ -173,15 +173,18 @@ def count_classes(partition: LabelPartition, y_true: Any, y_pred: Any) -> Counts
     PartitionError
         If a label is not among the partition's classes.
     """
-    check_labels_known(partition, y=y_true)
-    matrix = sparse.csr_array(confusion_from_labels(partition, y_true, y_pred).astype(np.int64))
+    check_labels_known(partition, y=y_true, predictions=y_pred)
     code_of = {label: code for code, label in enumerate(partition.classes.tolist())}
     true, predicted = (
         np.array([code_of[label] for label in np.asarray(labels).tolist()], dtype=np.int64)
         for labels in (y_true, y_pred)
     )
-    totals = np.bincount(true, minlength=partition.n_classes)
-    return Counts(partition, matrix, totals, true, predicted)
+    n_classes = partition.n_classes
+    ones = np.ones(len(true), dtype=np.int64)
+    matrix = sparse.csr_array(
+        sparse.coo_array((ones, (true, predicted)), shape=(n_classes, n_classes))
+    )
+    return Counts(partition, matrix, np.bincount(true, minlength=n_classes), true, predicted)
 
 
 def count_labels(partition: LabelPartition, model: Any, X: Any, y: Any) -> Counts:

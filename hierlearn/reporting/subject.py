@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from hierlearn._input import unfrozen
@@ -68,11 +69,11 @@ def subject_of(estimator: Any, partition: Any = None) -> Subject:
     NotFittedError
         If it is not fitted.
     TypeError
-        If it does not predict, or there is no partition.
+        If it is no classifier, or there is no partition.
     PartitionError
         If the partition is of other classes.
     """
-    if not hasattr(estimator, "predict"):
+    if not is_classifier(estimator):
         raise TypeError(
             "estimator must be a fitted classifier. Got "
             f"{type(estimator).__name__} instead; give the classifier, and a partition of its own "

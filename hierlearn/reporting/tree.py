@@ -48,6 +48,8 @@ def tree_for(
     order : ndarray of shape (K,), dtype=intp
         Class codes, first to last; every branch is contiguous.
     """
+    if partition.n_classes == 1:
+        return ClassTree(np.array([-1])), np.zeros(1, dtype=np.intp)
     try:
         found = tree_of(estimator, partition)
     except ValueError:
