@@ -32,6 +32,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 def test_blocks_run(name, tmp_path, monkeypatch):
     if name == "export.md":
         pytest.importorskip("onnxruntime", reason="onnxruntime runs what is exported")
+    if name == "saving.md":
+        pytest.importorskip("safetensors", reason="safetensors stores the arrays of model files")
+        pytest.importorskip("skops", reason="skops stores the trees of model files")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     text = (DOCS / name).read_text(encoding="utf-8")

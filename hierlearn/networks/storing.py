@@ -18,7 +18,9 @@ from torch import nn
 __all__ = [
     "ModuleParts",
     "array_of",
+    "check_network",
     "describe",
+    "is_module_class",
     "is_stored_here",
     "make_module",
     "make_plain",
@@ -35,7 +37,7 @@ _LAYER_NAMES = """
     AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm1d BatchNorm2d BatchNorm3d
     Bilinear CELU ChannelShuffle CircularPad1d CircularPad2d CircularPad3d ConstantPad1d
     ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
-    ConvTranspose3d CosineSimilarity CrossMapLRN2d Dropout Dropout1d Dropout2d Dropout3d ELU
+    ConvTranspose3d CosineSimilarity Dropout Dropout1d Dropout2d Dropout3d ELU
     Embedding EmbeddingBag FeatureAlphaDropout Flatten Fold GELU GLU GroupNorm Hardshrink
     Hardsigmoid Hardswish Hardtanh Identity InstanceNorm1d InstanceNorm2d InstanceNorm3d LPPool1d
     LPPool2d LPPool3d LayerNorm LeakyReLU Linear LocalResponseNorm LogSigmoid LogSoftmax MaxPool1d
@@ -104,6 +106,20 @@ def is_stored_here(value: Any) -> str | None:
     if isinstance(value, torch.Tensor):
         return "tensor"
     return "torch" if isinstance(value, _PLAIN) else None
+
+
+def is_module_class(cls: type) -> bool:
+    """Tell whether instances of a class are networks.
+
+    Parameters
+    ----------
+    cls : type
+
+    Returns
+    -------
+    bool
+    """
+    return issubclass(cls, nn.Module)
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..exceptions import HierlearnError, MissingExtraError, ModelFileError
+from ..exceptions import MissingExtraError, ModelFileError
 from . import _leaves
 from ._arrays import ArrayReader, safetensors
 from ._container import Parts, opened, write
@@ -139,22 +139,22 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     See :func:`save`.
     """
     names = _names(trusted)
-    try:
-        with opened(path) as parts:
-            return _model(parts, names)
-    except (ModelFileError, MissingExtraError, OSError):
-        raise
-    except zipfile.BadZipFile as error:
-        raise ModelFileError(
-            f"path must name a model saved by hierlearn.save. Got another file instead ({error})."
-        ) from error
-    except HierlearnError as error:
-        raise ModelFileError(f"path must name a sound model file: {error}") from error
-    except Exception as error:  # whatever else does not fit, wherever it comes up
-        raise ModelFileError(
-            "path must name a sound model file. Got one whose parts do not fit each other instead "
-            f"({type(error).__name__}: {str(error)[:200]})."
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            with opened(file) as parts:
+                return _model(parts, names)
+        except (ModelFileError, MissingExtraError):
+            raise
+        except zipfile.BadZipFile as error:
+            raise ModelFileError(
+                "path must name a model saved by hierlearn.save. Got another file instead "
+                f"({str(error)[:200]})."
+            ) from error
+        except Exception as error:  # whatever else does not fit, wherever it comes up
+            raise ModelFileError(
+                "path must name a sound model file. Got one whose parts do not fit each other "
+                f"instead ({type(error).__name__}: {str(error)[:200]})."
+            ) from error
 
 
 def _model(parts: Parts, trusted: list[str]) -> Any:

@@ -14,6 +14,7 @@ from ..exceptions import ModelFileError
 
 # Keys of one mapping that share a hash: they are compared one by one.
 _MAX_ALIKE = 100
+_MAX_LOOKED_AT = 100_000
 _KEYS = (bool, int, float, str, tuple, frozenset, type(None), np.generic)
 
 
@@ -55,13 +56,34 @@ def check_object(made: Any) -> None:
     if not isinstance(made, BaseEstimator):
         return
     state = vars(made)
+    if state.get("memory") is not None:
+        raise ModelFileError("memory must be None in a file: a cache holds pickles. Got a place.")
     if type(made).__module__.startswith("hierlearn."):
         _fill_defaults(made)
         _check_classes(state)
         _check_partition(state)
         _check_network(state)
-    elif hasattr(state.get("tree_"), "children_left"):
-        _check_tree(state["tree_"])
+    else:
+        _check_trees(made)
+
+
+def check_made(state: dict[str, Any]) -> None:
+    """Check what compiled code is given by the constructors of our own classes.
+
+    Parameters
+    ----------
+    state : dict
+        Arguments by name.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    embeddings, wide = state.get("embeddings"), state.get("n_looked_at", 1)
+    if "embeddings" in state and (not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2):
+        raise ModelFileError("embeddings must be a matrix. Got another value.")
+    if type(wide) is not int or not 1 <= wide <= _MAX_LOOKED_AT:
+        raise ModelFileError(f"n_looked_at must be from 1 to {_MAX_LOOKED_AT}. Got {wide!r}.")
 
 
 def _fill_defaults(made: Any) -> None:
@@ -116,12 +138,31 @@ def _check_network(state: dict[str, Any]) -> None:
     storing.check_network(state["module_"], shape, len(state["classes_"]))
 
 
-def _check_tree(tree: Any) -> None:
-    """Check that a tree of scikit-learn leads downwards, to features and nodes that are there."""
-    nodes = np.arange(tree.node_count)
-    left, right = tree.children_left, tree.children_right
-    inner = left != -1
-    down = (left > nodes) & (right > nodes) & (left < len(nodes)) & (right < len(nodes))
-    feature = (tree.feature >= 0) & (tree.feature < tree.n_features)
-    if not (down & feature)[inner].all() or not (right[~inner] == -1).all():
-        raise ModelFileError("a decision tree must lead from its root to leaves. Got another.")
+def _check_trees(made: Any) -> None:
+    """Check that scikit-learn's trees read the features that they are given."""
+    state = vars(made)
+    features = state.get("n_features_in_")
+    if "tree_" in state and getattr(state["tree_"], "n_features", None) != features:
+        raise ModelFileError(f"tree_ must be of the {features} features. Got another tree.")
+    members = state.get("estimators_", ())
+    if isinstance(members, (list, np.ndarray)):
+        for member in np.ravel(np.array(members, dtype=object)):
+            if hasattr(member, "tree_") and member.n_features_in_ > features:
+                raise ModelFileError(
+                    f"a tree must read at most the {features} features. Got "
+                    f"{member.n_features_in_} instead."
+                )
+
+
+def holds_unchecked_trees(made: Any) -> bool:
+    """Tell whether compiled code reads the trees of an estimator without any check of theirs.
+
+    Parameters
+    ----------
+    made : object
+
+    Returns
+    -------
+    bool
+    """
+    return type(made).__name__.startswith("GradientBoosting") and "estimators_" in vars(made)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .. import __version__
 from ..exceptions import ModelFileError
@@ -136,12 +136,13 @@ class Parts:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Parts]:
-    """Open a file and check its manifest.
+def opened(file: IO[bytes]) -> Iterator[Parts]:
+    """Read the manifest of a file and check it.
 
     Parameters
     ----------
-    path : str or path-like
+    file : binary file
+        Of the disk.
 
     Yields
     ------
@@ -151,10 +152,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Parts]:
     ------
     ModelFileError
         If it is no file of ours, of a later format, or its parts are not those that it declares.
-    OSError
-        If there is no file to read.
     """
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(file) as archive:
         size = os.fstat(file.fileno()).st_size
         yield Parts(archive, _checked_manifest(archive, size), size)
 

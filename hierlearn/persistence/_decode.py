@@ -6,6 +6,7 @@ how large each is, counted as often as it is referred to, is known before anythi
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
@@ -17,14 +18,14 @@ from scipy import sparse
 from ..exceptions import ModelFileError
 from . import _leaves
 from ._arrays import NATIVE, ArrayReader
-from ._checks import check_object, hashable
+from ._checks import check_made, check_object, hashable, holds_unchecked_trees
 from ._encode import MAX_DEPTH
 from ._types import MADE, Types, may_hold
 
 # Nodes of one model, each counted as often as it is referred to.
 _MAX_SIZE = 50_000_000
 # Of a network or a nested tuple, which torch and Python walk through as often.
-_MAX_WALKED = 1_000_000
+_MAX_WALKED = 100_000
 _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": -float("inf")}
 
 
@@ -257,7 +258,7 @@ class Decoder:
     def _object(self, node: dict[str, Any]) -> Any:
         cls = self._class(node)
         state = dict(self._named(cls, node["state"]))
-        if node["class"] in MADE or hasattr(cls, "_modules"):
+        if node["class"] in MADE or _is_module_class(cls):
             raise ModelFileError(f"{node['class']!r} must be made by its own kind of node.")
         made = object.__new__(cls)
         if hasattr(cls, "__setstate__"):
@@ -265,6 +266,8 @@ class Decoder:
         else:
             vars(made).update(state)
         check_object(made)
+        if holds_unchecked_trees(made) and _leaves.TREE not in self._types.trusted:
+            raise _leaves.untrusted_error([_leaves.TREE])
         return made
 
     def _made(self, node: dict[str, Any]) -> Any:
@@ -272,6 +275,7 @@ class Decoder:
         state = {name: self.value(item) for name, item in node["state"]}
         if set(state) != set(names):
             raise ModelFileError(f"{node['class']!r} must be given {names}. Got {sorted(state)}.")
+        check_made(state)
         return self._class(node)(**state)
 
     def _named_tuple(self, node: dict[str, Any]) -> Any:
@@ -279,6 +283,14 @@ class Decoder:
         if not (issubclass(cls, tuple) and hasattr(cls, "_fields")):
             raise ModelFileError(f"class must be a named tuple. Got {node['class']!r} instead.")
         return cls(*self._values(node["items"]))
+
+
+def _is_module_class(cls: type) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from ..networks import storing
+
+    return storing.is_module_class(cls)
 
 
 def _shape(node: dict[str, Any]) -> tuple[int, ...]:

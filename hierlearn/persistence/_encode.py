@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 
 from . import _leaves
 from ._arrays import ArrayWriter, storable
+from ._checks import holds_unchecked_trees
 from ._types import MADE, dotted, may_hold, name_of
 
 # A model's nodes lie no deeper than this; a list that holds itself would have no end.
@@ -189,6 +190,8 @@ class Encoder:
         state = value.__getstate__()
         if isinstance(value, tuple) or not isinstance(state, (dict, type(None))):
             return self._leaf(value, name)
+        if holds_unchecked_trees(value) and _leaves.TREE not in self._trusted:
+            raise ValueError(self._message([_leaves.TREE]))
         items = list((state or {}).items())
         if isinstance(value, BaseEstimator):
             items = [(key, _without_place(key, item)) for key, item in items]

@@ -10,12 +10,17 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ..exceptions import MissingExtraError, ModelFileError
+from ._types import name_of
 
+# skops leaves trees to the caller, for scikit-learn's compiled code trusts what they hold. Here
+# that is checked (`check_tree`), so that they are known.
+TREE = "sklearn.tree._tree.Tree"
 # Nodes that skops walks through, each as often as it is referred to.
 _MAX_STEPS = 2_000_000
 _MAX_DEPTH = 100
@@ -43,15 +48,20 @@ def untrusted(value: Any) -> list[str]:
     Returns
     -------
     list of str
-        Where skops cannot store the value at all, a list that holds None.
     """
     library = skops_io()
-    return list(library.get_untrusted_types(data=library.dumps(value)))
+    found = set(library.get_untrusted_types(data=library.dumps(value)))
+    return sorted(found - {TREE} if _is_tree(value) else found)
+
+
+def _is_tree(value: Any) -> bool:
+    return f"{type(value).__module__}.{type(value).__name__}" == TREE
 
 
 def dump(leaves: Sequence[Any]) -> bytes:
     """Return leaves as the part that holds them."""
     content: bytes = skops_io().dumps(list(leaves))
+    _check_archive(content)
     return content
 
 
@@ -73,15 +83,45 @@ def load(content: bytes, trusted: Sequence[str]) -> list[Any]:
     ModelFileError
         If a type is not trusted, or the part is not as skops writes it.
     """
-    _check_archive(content)
+    schema = _check_archive(content)
     library = skops_io()
-    needed = set(library.get_untrusted_types(data=content)) - set(trusted)
-    if needed:
-        raise untrusted_error(sorted(needed))
-    leaves = library.loads(content, trusted=sorted(trusted))
+    needed = set(library.get_untrusted_types(data=content))
+    if unknown := needed - set(trusted) - {TREE}:
+        raise untrusted_error(sorted(unknown))
+    _check_estimators(schema, trusted)
+    leaves = library.loads(content, trusted=sorted(needed))
     if not isinstance(leaves, list):
         raise ModelFileError("the leaves of a model file must be a list. Got another type.")
+    for leaf in leaves:
+        if _is_tree(leaf):
+            check_tree(leaf)
     return leaves
+
+
+def check_tree(tree: Any) -> None:
+    """Check that a tree of scikit-learn is one, as deep as it says, over features that are there.
+
+    Parameters
+    ----------
+    tree : sklearn.tree._tree.Tree
+
+    Raises
+    ------
+    ModelFileError
+    """
+    left, right, feature = tree.children_left, tree.children_right, tree.feature
+    inner = left != -1
+    below = np.concatenate([left[inner], right[inner]])
+    inside = (below > 0).all() and (below < tree.node_count).all()
+    if not inside or len(np.unique(below)) != len(below) or (right[~inner] != -1).any():
+        raise ModelFileError("a decision tree must lead from its root to leaves. Got another.")
+    if ((feature < 0) | (feature >= tree.n_features))[inner].any():
+        raise ModelFileError("a decision tree must ask for its own features. Got others.")
+    level, depth = np.flatnonzero(np.arange(tree.node_count) == 0), 0
+    while (level := level[inner[level]]).size:  # no node is below two: it ends
+        level, depth = np.concatenate([left[level], right[level]]), depth + 1
+    if depth > tree.max_depth:
+        raise ModelFileError("a decision tree must be as deep as it says. Got a deeper one.")
 
 
 def untrusted_error(names: Sequence[str]) -> ModelFileError:
@@ -94,8 +134,36 @@ def untrusted_error(names: Sequence[str]) -> ModelFileError:
     )
 
 
-def _check_archive(content: bytes) -> None:
-    """Refuse what would make skops unpack, read or walk through more than the file holds."""
+def _check_estimators(schema: Any, trusted: Sequence[str]) -> None:
+    """Refuse estimators among leaves: nodes of our own hold them, and check them."""
+    for module, name in _classes(schema):
+        full = f"{module}.{name}"
+        if not module.startswith("sklearn.") or full in trusted:
+            continue
+        found = getattr(import_module(module), name, None)  # skops trusts it: it is no surprise
+        if isinstance(found, type) and name_of(found)[1]:
+            raise ModelFileError(f"leaves must not be estimators. Got {full!r:.200}.")
+
+
+def _classes(state: Any) -> set[tuple[str, str]]:
+    """Return the module and name of everything that skops will make."""
+    found, waiting = set(), [state]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, dict):
+            if "__module__" in here and "__class__" in here:
+                found.add((str(here["__module__"]), str(here["__class__"])))
+            waiting.extend(here.values())
+        elif isinstance(here, list):
+            waiting.extend(here)
+    return found
+
+
+def _check_archive(content: bytes) -> Any:
+    """Return the schema of leaves.
+
+    Refused is what would make skops unpack, read or walk through more than the file holds.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
@@ -105,7 +173,9 @@ def _check_archive(content: bytes) -> None:
         for info in infos:
             if info.filename != "schema.json":
                 _check_array(archive.read(info), info.filename)
-        _count_steps(json.loads(archive.read("schema.json")), {}, 0)
+        schema = json.loads(archive.read("schema.json"))
+        _count_steps(schema, {}, 0)
+        return schema
 
 
 def _check_array(content: bytes, name: str) -> None:

@@ -129,7 +129,9 @@ def _sklearn_name(value: Any) -> str | None:
 
 def _exported(home: str) -> Collection[str]:
     """Return the names that a module of scikit-learn makes public."""
-    return getattr(import_module(home), "__all__", ())
+    module = import_module(home)
+    own = (name for name, value in vars(module).items() if dotted(value) == f"{home}.{name}")
+    return getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
 
 
 def _torch() -> Any:
