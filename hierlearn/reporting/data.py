@@ -352,7 +352,7 @@ class ReportData:
         The confusion matrix.
     results : Results
         Accuracy and cost.
-    decisions : tuple of Setting
+    decisions : tuple of Setting, default=()
         What was chosen in ``fit``.
     parameters : tuple of Setting
         Parameters of the estimator.
