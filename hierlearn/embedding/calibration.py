@@ -27,8 +27,7 @@ _LARGEST_DAMPING = 1e8
 _SMALLEST_SCALE = 1e-3
 # A scale that turns the mean spread of a row into odds of e to this power changes nothing more.
 _LARGEST_SPREAD = 100.0
-# Cosines of the labels that are fitted at a time, and of rows: so many stay in a cache.
-_MAX_ELEMENTS = 2**22
+# Cosines, of some labels or of some rows, that are looked at together: so many stay in a cache.
 _BLOCK_ELEMENTS = 2**16
 
 
@@ -240,7 +239,7 @@ def fit_label_logits(
     """
     scores, truth, weights = _checked(cosines, Y, sample_weight)
     shared = fit_shared_logit(scores, truth, weights)
-    step = max(1, _MAX_ELEMENTS // max(len(scores), 1))
+    step = max(1, _BLOCK_ELEMENTS // max(len(scores), 1))
     by_column = truth.tocsc()
     parts = [
         _newton(

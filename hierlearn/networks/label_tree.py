@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,6 +17,8 @@ from ._data import BatchDataset
 
 # Rows whose relevant clusters are kept, so that any routing can be priced.
 N_PROBED = 256
+# Where log(1 + exp(x)) is x to the last digit of double precision.
+_LINEAR_ABOVE = 40.0
 
 
 class LabelTree(nn.Module):
@@ -54,6 +58,7 @@ class LabelTree(nn.Module):
 
     labels: torch.Tensor
     order: torch.Tensor
+    places: torch.Tensor
     log_shares: torch.Tensor
 
     def __init__(
@@ -77,6 +82,7 @@ class LabelTree(nn.Module):
         order = torch.as_tensor(np.argsort(labels, kind="stable"))
         self.register_buffer("labels", torch.tensor(labels))
         self.register_buffer("order", order)
+        self.register_buffer("places", torch.argsort(order), persistent=False)
         log_shares = torch.as_tensor(np.log(shares), dtype=self.gate.weight.dtype)
         self.register_buffer("log_shares", log_shares)
         # No tensor, for a price is asked for where tensors have no data.
@@ -100,31 +106,56 @@ class LabelTree(nn.Module):
         """Return the logit of every label, shape (n, n_labels)."""
         gate = self.gate(hidden)
         if self.routing == "soft":
-            seen = self._log_seen(gate)[:, self.labels[self.order]]
-            found = seen + F.logsigmoid(self.heads(hidden))
+            clusters = self.labels[self.order]
+            seen = (part.index_select(1, clusters) for part in self._log_seen(gate))
+            found = self._product(*seen, self.heads(hidden))
         else:
             found = self._routed(hidden, gate)
-        found = torch.empty_like(found).index_copy_(1, self.order, found)
-        return found if self.exclusive else _logit(found)
+        return found.index_select(1, self.places)
 
-    def _log_seen(self, gate: torch.Tensor) -> torch.Tensor:
-        """Return how probable it was for the heads to see such a sample, as a logarithm."""
-        log_relevant = F.logsigmoid(gate)
+    def _log_seen(self, gate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how probable it was for the heads to see such a sample, or not, as logarithms."""
+        log_relevant, log_other = F.logsigmoid(gate), F.logsigmoid(-gate)
         if not self.negatives:
-            return log_relevant
-        return torch.log(self.negatives + (1 - self.negatives) * log_relevant.exp())
+            return log_relevant, log_other
+        seen = torch.log(self.negatives + (1 - self.negatives) * log_relevant.exp())
+        return seen, log_other + (math.log1p(-self.negatives) if self.negatives < 1 else -math.inf)
+
+    def _product(
+        self, log_factor: torch.Tensor, log_rest: torch.Tensor, logits: torch.Tensor
+    ) -> torch.Tensor:
+        """Multiply by the probabilities that logits stand for.
+
+        Parameters
+        ----------
+        log_factor, log_rest : Tensor
+            Logarithms of a factor f, and of 1 - f.
+        logits : Tensor
+
+        Returns
+        -------
+        Tensor
+            The logit of the product, or its logarithm where a sample has one label.
+        """
+        if self.exclusive:
+            return log_factor + F.logsigmoid(logits)
+        # f p / (1 - f p) with p = 1 / (1 + exp(-x)) is f / (1 - f + exp(-x)).
+        return log_factor - torch.logaddexp(log_rest, -logits)
 
     def _routed(self, hidden: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-        """Return the log-probabilities of labels, those of a cluster side by side."""
-        visits, log_seen = visited(gate, self.routing), self._log_seen(gate)
-        found = F.logsigmoid(gate)[:, self.labels[self.order]] + self.log_shares[self.order]
+        """Return what is known of labels, those of a cluster side by side."""
+        visits, (log_seen, log_unseen) = visited(gate, self.routing), self._log_seen(gate)
+        clusters, log_shares = self.labels[self.order], self.log_shares[self.order]
+        relevant = (F.logsigmoid(side).index_select(1, clusters) for side in (gate, -gate))
+        found = self._product(*relevant, log_shares - torch.log(-torch.expm1(log_shares)))
         start = 0
         for cluster, size in enumerate(self.sizes):
             rows = visits[:, cluster].nonzero()[:, 0]
             own = slice(start, start + size)
             if len(rows):
                 within = F.linear(hidden[rows], self.heads.weight[own], self.heads.bias[own])
-                found[rows, own] = log_seen[rows, cluster, None] + F.logsigmoid(within)
+                seen = log_seen[rows, cluster, None], log_unseen[rows, cluster, None]
+                found[rows, own] = self._product(*seen, within)
             start += size
         return found
 
@@ -198,18 +229,22 @@ class LabelTreeLoss(nn.Module):
         gate, within = scores.split([self.n_clusters, len(self.order)], dim=1)
         if target.ndim == 1:
             target = F.one_hot(target, len(self.order))
-        truth = target[:, self.order].to(scores.dtype)
+        truth = target.index_select(1, self.order).to(scores.dtype)
         relevant = relevant_clusters(truth, self.clusters, self.n_clusters)
-        counted = relevant[:, self.clusters]
-        counted = counted + self.negatives * (1 - counted)
-        factor = None if self.pos_weight is None else self.pos_weight.to(scores)
-        losses = F.binary_cross_entropy_with_logits(
-            within, truth, reduction="none", pos_weight=factor
-        )
+        counts = self.negatives + (1 - self.negatives) * relevant
+        counted = counts.index_select(1, self.clusters)
+        losses = self._cross_entropy(within, truth)
         of_gate = F.binary_cross_entropy_with_logits(gate, relevant, reduction="none").sum(dim=1)
         # Per label, as for a flat network, so that learning rates are alike.
         total = (losses * counted).sum(dim=1) + self.cluster_weight * of_gate
         return total / len(self.order)
+
+    def _cross_entropy(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        if self.pos_weight is None:  # a fraction of the time of torch's own
+            return F.softplus(logits, threshold=_LINEAR_ABOVE) - truth * logits
+        return F.binary_cross_entropy_with_logits(
+            logits, truth, reduction="none", pos_weight=self.pos_weight.to(logits)
+        )
 
 
 def relevant_clusters(truth: torch.Tensor, clusters: torch.Tensor, n_clusters: int) -> torch.Tensor:
@@ -292,16 +327,14 @@ def label_shares(target: Any, weight: np.ndarray, labels: np.ndarray) -> np.ndar
         of_labels = np.bincount(target, weights=weight, minlength=n_labels)
         of_clusters = np.bincount(labels[target], weights=weight, minlength=n_clusters)
     else:
-        members = np.zeros((n_labels, n_clusters))
-        members[np.arange(n_labels), labels] = 1
-        of_labels = np.asarray(weight @ target).ravel()
-        of_clusters = np.asarray(weight @ ((target @ members) > 0)).ravel()
+        # Sparse: a dense indicator in bytes would be as large eight times over in sums.
+        indicator = sparse.csr_array(target, dtype=np.float64)
+        members = sparse.csr_array(
+            (np.ones(n_labels), labels, np.arange(n_labels + 1)), shape=(n_labels, n_clusters)
+        )
+        of_labels = np.asarray(weight @ indicator).ravel()
+        of_clusters = np.asarray(weight @ ((indicator @ members) > 0)).ravel()
     return (of_labels + 0.5) / (of_clusters[labels] + 1)
-
-
-def _logit(log_probability: torch.Tensor) -> torch.Tensor:
-    bounded = log_probability.clamp(max=-torch.finfo(log_probability.dtype).tiny)
-    return bounded - torch.log(-torch.expm1(bounded))
 
 
 def probe_rows(data: BatchDataset) -> np.ndarray:

@@ -368,6 +368,30 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         found.module_.eval()
         return found
 
+    def to_onnx(self, path: Any, *, input_dtype: str = "float32") -> None:
+        """Write the network as an ONNX file, see :meth:`TorchMLPClassifier.to_onnx`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        input_dtype : {"float32", "uint8"}, default="float32"
+            Type of the rows that the file takes.
+
+        Raises
+        ------
+        ValueError
+            If ``routing`` is not ``"soft"``: a file has no place for heads that are left out.
+        MissingExtraError
+            If onnx or onnxscript is not installed.
+        """
+        if self.routing != "soft":
+            raise ValueError(
+                f"routing must be 'soft' to write a file. Got {self.routing!r} instead; write "
+                "rerouted('soft'), which asks every cluster."
+            )
+        super().to_onnx(path, input_dtype=input_dtype)
+
     def cluster_probabilities(self, X: Any) -> np.ndarray:
         """Return how probable each cluster is to be relevant.
 

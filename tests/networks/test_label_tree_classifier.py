@@ -202,6 +202,11 @@ def test_labels_of_clusters_not_visited_get_their_share(fitted, tagged):
     assert np.allclose(routed.predict_proba(X), expected, atol=1e-5)
 
 
+def test_only_soft_routing_is_written_to_files(fitted, tmp_path):
+    with pytest.raises(ValueError, match=r"routing must be 'soft'.*Got 2 instead; write rerouted"):
+        fitted.rerouted(2).to_onnx(tmp_path / "tree.onnx")
+
+
 def test_rerouted_shares_weights_and_leaves_the_other_as_it_was(fitted, tagged):
     X, _ = tagged
     before = fitted.predict_proba(X)
