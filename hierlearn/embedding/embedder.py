@@ -13,7 +13,6 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from hierlearn._given import validate_data
-from hierlearn._given import validate_data
 from hierlearn._validation import (
     Interval,
     StrOptions,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._target import check_outputs
-
 from .._log_proba import LogProbaMixin
+from ._target import check_outputs
 
 # Rows at a time of what is computed from logits in place.
 _ROWS = 1024

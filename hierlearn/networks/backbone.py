@@ -24,7 +24,6 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import nn
 
 from .._given import validate_data
-from .._given import validate_data
 from .._rows import RowView, SelectedRows
 from .._validation import HasMethods, Interval, StrOptions, check_choice, fit_context
 from ._runtime import resolve_device, threads

@@ -15,7 +15,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from hierlearn._given import validate_data
-from hierlearn._given import validate_data
 from hierlearn._rows import RowView, check_blocks_finite, row_blocks, select_rows
 from hierlearn._validation import Interval, StrOptions, as_random_state, check_weights, fit_context
 from hierlearn.exceptions import PartitionError

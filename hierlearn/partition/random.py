@@ -11,7 +11,6 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from hierlearn._given import validate_data
-from hierlearn._given import validate_data
 from hierlearn._validation import HasMethods, as_random_state, fit_context
 from hierlearn.partition._common import (
     ScoreTransformMixin,
