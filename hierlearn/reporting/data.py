@@ -354,7 +354,7 @@ class ReportData:
         Accuracy and cost.
     decisions : tuple of Setting, default=()
         What was chosen in ``fit``.
-    parameters : tuple of Setting
+    parameters : tuple of Setting, default=()
         Parameters of the estimator.
     """
 
