@@ -28,28 +28,20 @@ from .._validation import (
     check_weights,
     fit_context,
 )
-from ..confusion import multilabel_holdout, stratified_holdout
 from ._data import BatchDataset, auto_batch_size, is_plain
 from ._forward import forward
 from ._outputs import Finish, LogitsMixin
-from ._runtime import autocast_dtype, isolated, resolve_device, resolve_threads
+from ._planning import OPTIMIZERS, plan_training, split_off
+from ._runtime import isolated, resolve_device, resolve_threads
 from ._skorch import TrainingPlan, train_network
 from ._target import (
     check_finite,
-    check_optimizer,
     class_factors,
     drop_zero_weights,
     encode_target,
-    positive_factors,
 )
 from .auxiliary_training import train_with_heads
 from .soft_targets import SoftTargets
-
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
 
 
 class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
@@ -363,55 +355,13 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     def _split(self, data: BatchDataset, seed: int) -> tuple[BatchDataset, BatchDataset | None]:
         if not self.early_stopping:
             return data, None
-        train, valid = (data.part(rows) for rows in self._holdout(data.target, seed))
-        return train, valid
-
-    def _holdout(self, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        if target.ndim == 2:
-            try:
-                return multilabel_holdout(target, self.validation_fraction, random_state=seed)
-            except ValueError:
-                raise ValueError(
-                    "early_stopping=True needs a row whose labels all occur in other rows, too, to "
-                    "hold it out. Got none; set early_stopping=False."
-                ) from None
-        if np.bincount(target).max() < 2:
-            raise ValueError(
-                "early_stopping=True needs a class with two samples, to hold one out. Got classes "
-                "of one sample only; set early_stopping=False."
-            )
-        return stratified_holdout(target, self.validation_fraction, random_state=seed)
+        return split_off(data, self.validation_fraction, seed)
 
     def _plan(
         self, target: Any, weight: np.ndarray, device: torch.device, batch_size: int, seed: int
     ) -> TrainingPlan:
-        name = self.optimizer
-        params = {"lr": self.lr, "weight_decay": self.weight_decay}
-        if name == "sgd":
-            params["momentum"] = self.momentum
-        optimizer = OPTIMIZERS[name] if isinstance(name, str) else name
-        if optimizer is name:
-            check_optimizer(optimizer, params)
-        pos_weight = None
-        if self.multilabel_ and self.class_weight is not None:
-            pos_weight = positive_factors(self.class_weight, target, weight)
-        return TrainingPlan(
-            criterion=nn.BCEWithLogitsLoss if self.multilabel_ else nn.CrossEntropyLoss,
-            n_outputs=len(self.classes_),
-            optimizer=optimizer,
-            optimizer_params=params,
-            max_epochs=self.max_epochs,
-            batch_size=batch_size,
-            lr_schedule=self.lr_schedule,
-            patience=self.n_iter_no_change if self.early_stopping else None,
-            device=device,
-            autocast=autocast_dtype(device, self.mixed_precision),
-            seed=seed,
-            callbacks=tuple(self.callbacks or ()),
-            verbose=int(self.verbose),
-            pos_weight=pos_weight,
-            augment=self._augmentation(),
-        )
+        """Return how to train."""
+        return plan_training(self, target, weight, device, batch_size, seed)
 
     # -- predicting ----------------------------------------------------------------------------
 

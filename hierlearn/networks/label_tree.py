@@ -107,8 +107,8 @@ class LabelTree(nn.Module):
         gate = self.gate(hidden)
         if self.routing == "soft":
             clusters = self.labels[self.order]
-            seen = (part.index_select(1, clusters) for part in self._log_seen(gate))
-            found = self._product(*seen, self.heads(hidden))
+            seen = [part.index_select(1, clusters) for part in self._log_seen(gate)]
+            found = self._product(seen, self.heads(hidden))
         else:
             found = self._routed(hidden, gate)
         return found.index_select(1, self.places)
@@ -121,14 +121,12 @@ class LabelTree(nn.Module):
         seen = torch.log(self.negatives + (1 - self.negatives) * log_relevant.exp())
         return seen, log_other + (math.log1p(-self.negatives) if self.negatives < 1 else -math.inf)
 
-    def _product(
-        self, log_factor: torch.Tensor, log_rest: torch.Tensor, logits: torch.Tensor
-    ) -> torch.Tensor:
+    def _product(self, factor: Sequence[torch.Tensor], logits: torch.Tensor) -> torch.Tensor:
         """Multiply by the probabilities that logits stand for.
 
         Parameters
         ----------
-        log_factor, log_rest : Tensor
+        factor : pair of Tensor
             Logarithms of a factor f, and of 1 - f.
         logits : Tensor
 
@@ -137,6 +135,7 @@ class LabelTree(nn.Module):
         Tensor
             The logit of the product, or its logarithm where a sample has one label.
         """
+        log_factor, log_rest = factor
         if self.exclusive:
             return log_factor + F.logsigmoid(logits)
         # f p / (1 - f p) with p = 1 / (1 + exp(-x)) is f / (1 - f + exp(-x)).
@@ -146,8 +145,8 @@ class LabelTree(nn.Module):
         """Return what is known of labels, those of a cluster side by side."""
         visits, (log_seen, log_unseen) = visited(gate, self.routing), self._log_seen(gate)
         clusters, log_shares = self.labels[self.order], self.log_shares[self.order]
-        relevant = (F.logsigmoid(side).index_select(1, clusters) for side in (gate, -gate))
-        found = self._product(*relevant, log_shares - torch.log(-torch.expm1(log_shares)))
+        relevant = [F.logsigmoid(side).index_select(1, clusters) for side in (gate, -gate)]
+        found = self._product(relevant, log_shares - torch.log(-torch.expm1(log_shares)))
         start = 0
         for cluster, size in enumerate(self.sizes):
             rows = visits[:, cluster].nonzero()[:, 0]
@@ -155,7 +154,7 @@ class LabelTree(nn.Module):
             if len(rows):
                 within = F.linear(hidden[rows], self.heads.weight[own], self.heads.bias[own])
                 seen = log_seen[rows, cluster, None], log_unseen[rows, cluster, None]
-                found[rows, own] = self._product(*seen, within)
+                found[rows, own] = self._product(seen, within)
             start += size
         return found
 
