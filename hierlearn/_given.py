@@ -7,7 +7,6 @@ frame's own way, or that numpy has turned into text.
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -208,8 +207,8 @@ def _is_missing(label: Any) -> bool:
     """Tell whether a label is None, NaN, NaT or pandas' NA."""
     if label is None or type(label).__name__ == "NAType":
         return True
-    if isinstance(label, Real):
-        return not -np.inf < label < np.inf
+    if isinstance(label, float | np.floating):
+        return not np.isfinite(label)
     return type(label).__name__ == "NaTType" or (
         isinstance(label, np.datetime64 | np.timedelta64) and bool(np.isnat(label))
     )

@@ -37,6 +37,7 @@ __all__ = [
     "check_class_codes",
     "check_confusion",
     "check_ndim",
+    "check_posteriors",
     "check_scores",
     "check_two_classes",
     "check_unmasked",
@@ -415,6 +416,34 @@ def as_canonical(values: Any) -> Any:
     values = values.copy()
     values.sum_duplicates()
     return values
+
+
+def check_posteriors(posteriors: NDArray[Any], estimator: Any) -> NDArray[Any]:
+    """Return what a member answers, if it is finite.
+
+    Parameters
+    ----------
+    posteriors : ndarray of shape (n_samples, n_classes)
+        Posteriors, or decision values.
+    estimator : classifier
+        Whose they are, for the message.
+
+    Returns
+    -------
+    posteriors : ndarray of shape (n_samples, n_classes)
+        Unchanged.
+
+    Raises
+    ------
+    ValueError
+        If one is NaN or infinite.
+    """
+    if not np.isfinite(posteriors).all():
+        raise ValueError(
+            f"X must hold numbers that {type(estimator).__name__} can add up. Got NaN or infinity "
+            "as its answer instead; scale X, e.g. with StandardScaler."
+        )
+    return posteriors
 
 
 def check_any_weight(weight: NDArray[np.float64]) -> None:

@@ -15,6 +15,10 @@ from .._caching import FitCache
 from .._rows import RowView, row_blocks
 from ..confusion import stratified_holdout
 
+# Sparse rows of no more features are told apart as the same rows in an array are.
+_MAX_DENSE_FEATURES = 2**14
+_DENSE_ROWS = 64
+
 
 @dataclass(frozen=True)
 class ClusterTask:
@@ -166,11 +170,18 @@ def _digests(X: Any, n_samples: int) -> NDArray[np.uint64]:
 
 
 def _row_bytes(X: Any) -> Iterator[bytes]:
-    """Yield the bytes of every row, which are the same for equal rows."""
+    """Yield bytes of every row, the same for the same numbers: of any type, dense or sparse."""
     if not sparse.issparse(X):
-        yield from (np.ascontiguousarray(row).tobytes() for row in X)
+        # Without the sign of zero.
+        yield from (np.add(row, 0.0, dtype=np.float64).tobytes() for row in X)
+        return
+    if X.shape[1] <= _MAX_DENSE_FEATURES:
+        for start in range(0, X.shape[0], _DENSE_ROWS):
+            yield from _row_bytes(X[start : start + _DENSE_ROWS].toarray())
         return
     matrix = sparse.csr_array(X)
     for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
-        places = matrix.indices[start:stop].astype(np.int64)
-        yield places.tobytes() + matrix.data[start:stop].tobytes()
+        values = matrix.data[start:stop]
+        kept = np.flatnonzero(values)
+        places = matrix.indices[start:stop][kept].astype(np.int64)
+        yield places.tobytes() + values[kept].astype(np.float64).tobytes()

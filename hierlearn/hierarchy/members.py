@@ -11,9 +11,18 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._given import as_labels
 from .._input import reads_batches
 from .._log_proba import LogProbaMixin
-from .._validation import HasMethods, StrOptions, fit_context
+from .._validation import (
+    HasMethods,
+    StrOptions,
+    check_any_weight,
+    check_posteriors,
+    check_weights,
+    fit_context,
+    num_samples,
+)
 from ..confusion import fit_with_weight
 from .sources import FLAT, TRUNK
 
@@ -99,7 +108,11 @@ class OnTrunk(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self : object
             The estimator, fitted.
         """
-        self.estimator_ = fit_with_weight(clone(self._on_source()), X, y, sample_weight)
+        y = as_labels(y)
+        weight = check_weights(sample_weight, num_samples(y))
+        if weight is not None:
+            check_any_weight(weight)
+        self.estimator_ = fit_with_weight(clone(self._on_source()), X, y, weight)
         return self
 
     @property
@@ -145,8 +158,7 @@ class OnTrunk(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        posteriors: NDArray[np.float64] = self.estimator_.predict_proba(X)
-        return posteriors
+        return check_posteriors(self.estimator_.predict_proba(X), self.estimator_)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -163,8 +175,7 @@ class OnTrunk(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             As the estimator gives them.
         """
         check_is_fitted(self)
-        values: NDArray[np.float64] = self.estimator_.decision_function(X)
-        return values
+        return check_posteriors(self.estimator_.decision_function(X), self.estimator_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")

@@ -22,7 +22,14 @@ from .._input import as_read_by, check_rows
 from .._log_proba import LogProbaMixin
 from .._progress import CallbackSupportMixin, begin_stage, expect, reports
 from .._tasks import run_tasks
-from .._validation import Interval, StrOptions, check_two_classes, draw_seeds, fit_context
+from .._validation import (
+    Interval,
+    StrOptions,
+    check_posteriors,
+    check_two_classes,
+    draw_seeds,
+    fit_context,
+)
 from .candidates import default_candidates, name_candidates
 from .cluster_statistics import size_statistics
 from .cluster_task import ClusterTask, Selection
@@ -546,7 +553,8 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self.best_estimator_.predict_proba(self._read(X))
+        best = self.best_estimator_
+        return check_posteriors(best.predict_proba(self._read(X)), best)
 
     @available_if(_winner_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -562,7 +570,8 @@ class NetworkSelector(CallbackSupportMixin, LogProbaMixin, ClassifierMixin, Base
             As the winner gives them.
         """
         check_is_fitted(self)
-        return self.best_estimator_.decision_function(self._read(X))
+        best = self.best_estimator_
+        return check_posteriors(best.decision_function(self._read(X)), best)
 
     def _read(self, X: Any) -> Any:
         """Return X as the winner reads it."""

@@ -89,6 +89,7 @@ def tune_together(
         [_codes_of(branch, cluster, classes, labels) for cluster, branch in enumerate(branches)],
         labels,
         gate_names_classes,
+        _positions(gate.classes_, classes) if gate_names_classes else gate.classes_.tolist(),
     )
     network.to(_dtype(split))
     rows = split.inputs(X)
@@ -127,5 +128,10 @@ def _codes_of(
     """Return the codes of the classes that a branch tells apart."""
     if branch is None:
         return np.flatnonzero(labels == cluster).tolist()
+    return _positions(branch.classes_, classes)
+
+
+def _positions(known: NDArray[Any], classes: NDArray[Any]) -> list[int]:
+    """Return the codes of some classes."""
     code_of = {label: code for code, label in enumerate(classes.tolist())}
-    return [code_of[label] for label in branch.classes_.tolist()]
+    return [code_of[label] for label in known.tolist()]

@@ -38,6 +38,9 @@ class HierarchicalNetwork(nn.Module):
         Primary cluster of every class, over which a gate of all classes is summed.
     gate_names_classes : bool
         Which of the two the gate is.
+    gate_codes : sequence of int or None, default=None
+        Which classes, or clusters, the gate's outputs stand for; None is all. It has seen none of
+        a class whose samples weigh nothing.
 
     References
     ----------
@@ -53,6 +56,7 @@ class HierarchicalNetwork(nn.Module):
         members: Sequence[Sequence[int]],
         labels: NDArray[np.int64],
         gate_names_classes: bool,
+        gate_codes: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.trunk = trunk
@@ -66,6 +70,9 @@ class HierarchicalNetwork(nn.Module):
         for cluster, codes in enumerate(members):
             self.register_buffer(f"codes{cluster}", torch.as_tensor(list(codes)))
         self.register_buffer("labels", torch.tensor(labels.tolist()))
+        named = labels if gate_names_classes else np.arange(len(branches))
+        named = named if gate_codes is None else named[list(gate_codes)]
+        self.register_buffer("gate_clusters", torch.tensor(named.tolist()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return log posteriors of all classes and, beside them, of the clusters.
@@ -93,10 +100,10 @@ class HierarchicalNetwork(nn.Module):
     def cluster_posteriors(self, features: torch.Tensor) -> torch.Tensor:
         """Return what the gate says of the clusters, shape (n_samples, n_clusters)."""
         posteriors: torch.Tensor = self.gate(features).softmax(dim=1)
-        if not self.gate_names_classes:
+        if not self.gate_names_classes and posteriors.shape[1] == len(self.branches):
             return posteriors
         clusters = posteriors.new_zeros(len(posteriors), len(self.branches))
-        return clusters.index_add(1, self.get_buffer("labels"), posteriors)
+        return clusters.index_add(1, self.get_buffer("gate_clusters"), posteriors)
 
 
 class CoarseConsistencyLoss(nn.Module):

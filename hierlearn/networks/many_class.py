@@ -22,6 +22,7 @@ from ._forward import evaluating
 from ._outputs import Finish
 from ._runtime import resolve_device, threads
 from ._skorch import TrainingPlan, train_network
+from ._target import check_outputs
 from .lazy_adam import LazyAdamW
 from .mlp import _ACTIVATIONS, perceptron_of
 from .output_layers import OutputLayer, highest
@@ -246,6 +247,7 @@ class ManyClassClassifier(BaseTorchClassifier):
         with torch.inference_mode(), threads(self.n_jobs):
             for rows in prediction_slices(X.shape, device.type):
                 hidden = _hidden(module, as_tensor(X[rows], dtype).to(device))
+                check_outputs(hidden)
                 for piece in hidden.split(n_rows or len(hidden)):
                     parts.append([values.cpu().numpy() for values in answer(module, piece)])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]

@@ -444,6 +444,12 @@ def _check_entries(estimator: Any, values: Any) -> Confusion:
             "shares or posteriors, for decision values see hierlearn.confusion.class_scores. "
             f"Got a minimum of {entries.min():g} instead."
         )
+    with np.errstate(over="ignore"):
+        if not np.isfinite(entries.sum(dtype=np.float64)):
+            raise ValueError(
+                "X must have entries whose sum is a number. Got entries of up to "
+                f"{entries.max():g} instead; scale X."
+            )
     return values
 
 
