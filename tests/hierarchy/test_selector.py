@@ -659,4 +659,4 @@ def test_one_class_only():
 
 def test_stages_are_told(capsys):
     NetworkSelector(CANDIDATES, verbose=1).fit(*rings(2))
-    assert "2 candidates for 1 clusters" in capsys.readouterr().out
+    assert "2 candidates for 1 clusters" in capsys.readouterr().err

@@ -480,7 +480,7 @@ def test_grid_search_on_a_fitted_base(base, train):
 
 def test_messages_of_stages(base, train, capsys):
     on_frozen(base, verbose=1).fit(*train)
-    assert "3 heads" in capsys.readouterr().out
+    assert "3 heads" in capsys.readouterr().err
 
 
 def test_default_base(train):
