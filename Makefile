@@ -3,6 +3,7 @@
 #   make demo [DATA=DIR] [OUT=DIR]   run the whole flow on real data, draw what it found
 #   make test [PYTEST_ARGS=...]      the tests, the doctests and the README's code
 #   make lint types                  what continuous integration checks besides
+#   make docs                        the documentation, docs/_build/html, its gallery run
 #   make test-long                   the tests that take minutes
 #   make test-oldest, test-latest    the tests on the two ends of the dependency ranges
 #   make dist                        the sdist and the wheel, in dist/, built and checked
@@ -38,7 +39,7 @@ endif
 # One thread a test process: the processes already fill the cores.
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --quiet
 
-.PHONY: demo test test-long test-oldest test-latest lint types import-time install-dev clean
+.PHONY: demo test test-long test-oldest test-latest docs lint types import-time install-dev clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python benchmarks/demo.py --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
@@ -54,6 +55,11 @@ test-oldest:
 
 test-latest:
 	$(MAKE) test VENV=.venv-latest CONSTRAINTS=
+
+# Warnings are errors. SPHINXOPTS=-q prints nothing else; -D plot_gallery=0 leaves examples unrun.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m sphinx -b html -W --keep-going \
+		-d docs/_build/doctrees $(SPHINXOPTS) docs docs/_build/html
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -95,4 +101,5 @@ $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(VENV)/.torch
 clean:
 	rm -rf .venv-dist
 	rm -rf .venv .venv-oldest .venv-latest build dist
+	rm -rf docs/_build docs/auto_examples docs/api/backreferences docs/api/generated
 	rm -rf .mypy_cache .pytest_cache .ruff_cache

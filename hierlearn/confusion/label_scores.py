@@ -25,9 +25,9 @@ def label_scores(estimator: Any, X: Any, *, n_labels: int | None = None) -> NDAr
     estimator : fitted multi-label classifier
         Asked for ``predict_proba``; failing that the logistic function of ``decision_function``;
         failing that its prediction, an indicator. Where ``predict_proba`` returns a list with an
-        array for each label, as those of forests and :class:`sklearn.multioutput.
-        MultiOutputClassifier` do, each array's column of the class 1 counts; a label that was
-        never positive in training has none, and scores 0.
+        array for each label, as those of forests and
+        :class:`sklearn.multioutput.MultiOutputClassifier` do, each array's column of the class 1
+        counts; a label that was never positive in training has none, and scores 0.
     X : array-like or sparse matrix of shape (n_samples, ...)
         Samples, in whatever form the classifier accepts.
     n_labels : int or None, default=None
