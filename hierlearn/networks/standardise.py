@@ -53,6 +53,11 @@ class Standardise(nn.Module):
         ----------
         batches : iterable of (images, weights)
             Tensors of shape (n, n_channels, h, w) and (n,).
+
+        Raises
+        ------
+        ValueError
+            If squares of the values are infinite.
         """
         total, sums, squares = 0.0, np.zeros(len(self.mean)), np.zeros(len(self.mean))
         for images, weights in batches:
@@ -62,7 +67,13 @@ class Standardise(nn.Module):
             squares += (weight @ x.square().mean(2)).numpy()
             total += float(weight.sum())
         mean = sums / total
-        variance = np.maximum(squares / total - mean**2, 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = np.maximum(squares / total - mean**2, 0)
+        if not np.isfinite(variance).all():
+            raise ValueError(
+                "X must hold numbers whose squares can be added up, to be standardised. Got a mean "
+                f"of {abs(mean).max():g} and squares that are infinite instead; scale X."
+            )
         constant = variance <= _CONSTANT * mean**2
         self._set(self.mean, mean)
         self._set(self.deviation, np.sqrt(np.where(constant, 1.0, variance)))

@@ -1,6 +1,7 @@
 """The layer that centres and scales the pixels."""
 
 import numpy as np
+import pytest
 import torch
 
 from hierlearn.networks.standardise import Standardise
@@ -34,3 +35,9 @@ def test_constant_channel_is_only_centred():
     layer = measured(torch.full((9, 1, 2, 2), 0.1), torch.ones(9))
     assert layer.deviation.item() == 1
     torch.testing.assert_close(layer(torch.full((1, 1, 1, 1), 1.1).double()).item(), 1.0)
+
+
+def test_squares_beyond_the_largest_number_are_refused():
+    images = torch.full((4, 1, 2, 2), 1e300, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"squares can be added up.* Got a mean of 1e\+300"):
+        measured(images, torch.ones(4))

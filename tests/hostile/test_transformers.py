@@ -1,0 +1,15 @@
+"""Features and label vectors, made of anything."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.hostile.estimators import TRANSFORMERS
+from tests.hostile.properties import PROPERTIES, examples, those_of
+
+
+@pytest.mark.parametrize("name", [name for name in PROPERTIES if "labels" not in name])
+@examples(15)
+@given(st.data())
+def test_an_answer_or_a_clear_error(name, data):
+    PROPERTIES[name](data, data.draw(st.sampled_from(those_of(TRANSFORMERS, name))))
