@@ -1,5 +1,6 @@
 """The page in a real browser: it works, nothing is loaded, and no name becomes markup or code."""
 
+import contextlib
 import functools
 import http.server
 import json
@@ -38,8 +39,9 @@ def found_program(variable, names):
     return given or next((path for name in names if (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="module")
-def browser():
+@contextlib.contextmanager
+def started():
+    """Start a browser, or skip the test where there is none."""
     program = found_program("HIERLEARN_CHROMIUM", _BROWSERS)
     driver = found_program("HIERLEARN_CHROMEDRIVER", ("chromedriver",))
     if program is None or driver is None:
@@ -50,9 +52,24 @@ def browser():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     opened = webdriver.Chrome(options=options, service=Service(driver))
-    opened.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _RAN})
-    yield opened
-    opened.quit()
+    try:
+        opened.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _RAN})
+        yield opened
+    finally:
+        opened.quit()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with started() as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser_of_its_own():
+    """A browser for a test that leaves something in the log."""
+    with started() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +122,7 @@ def opened(browser, folder):
         return browser
 
     browser.get("data:,")
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # what stood there before is not ours
+    browser.get_log("performance")  # what was asked for before is not ours
     yield go
     assert browser.get_log("browser") == []
 
@@ -247,7 +263,8 @@ def test_hostile_names_are_shown_and_not_run(opened, hostile):
         assert by_id(browser, "readout").text
 
 
-def test_injected_script_is_stopped_by_the_policy(browser, folder):
+def test_injected_script_is_stopped_by_the_policy(browser_of_its_own, folder):
+    browser = browser_of_its_own
     browser.get((folder / "digits.html").as_uri())
     browser.execute_script(
         "const code=document.createElement('script'); code.textContent='window.ran=1';"
