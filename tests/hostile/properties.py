@@ -140,7 +140,9 @@ def containers(data, name):
     if isinstance(plain, Refused) or isinstance(other, Refused):
         # Some members take no sparse matrices; a confusion may be all zeros.
         both = isinstance(plain, Refused) and isinstance(other, Refused)
-        assert both or sparse.issparse(held), f"refused as {kind} only: {plain}, {other}"
+        assert both or sparse.issparse(held) or "sparse" in kind, (
+            f"refused as {kind} only: {plain}, {other}"
+        )
         return
     expected = answers(plain, X)
     assert not isinstance(expected, Refused)
