@@ -54,7 +54,7 @@ def can_stack(estimator: Any) -> bool:
     kind = type(estimator)
     steps = ("fit", "_train", "_run")
     plain = all(getattr(kind, step) is getattr(BaseTorchClassifier, step) for step in steps)
-    watched = estimator.early_stopping or estimator.callbacks or estimator.verbose
+    watched = estimator.early_stopping or estimator.callbacks or estimator.verbose > 1
     named = isinstance(estimator.optimizer, str) and estimator.optimizer in OPTIMIZERS
     fixed = kind._augmentation is BaseTorchClassifier._augmentation and not estimator._goes_on()
     alone = estimator.auxiliary is None
@@ -203,11 +203,16 @@ def _train(
 ) -> list[tuple[nn.Module, list[dict[str, Any]]]]:
     """Train a stack; return networks and histories, for another process may have trained them."""
     if cache is not None:
-        return cache.part("stack", tuple(stack), lambda: _train(stack))
+        return cache.part("stack", tuple(map(_content, stack)), lambda: _train(stack))
     first = stack[0]
     alone = first.key is None or not worth_stacking(first.n_weights, first.plan.device.type)
     histories = [_train_alone(run) for run in stack] if alone else train_together(stack)
     return [(run.module.eval(), history) for run, history in zip(stack, histories, strict=True)]
+
+
+def _content(run: MemberRun) -> tuple[Any, ...]:
+    """Return what the training of a network depends on; of its estimator the plan tells all."""
+    return run.plan, run.module, run.shape, run.train, run.state, run.estimator._fit_setting()
 
 
 def _train_alone(run: MemberRun) -> list[dict[str, Any]]:
