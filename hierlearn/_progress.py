@@ -2,8 +2,9 @@
 
 A fit opens a report (:func:`reports`), whatever runs inside names its stages
 (:func:`begin_stage`), and tasks are counted as they finish (:func:`watched`), all of it in the
-process and thread that the fit was called in. What runs in a worker, and fits inside of fits, have
-nothing to tell (:func:`silent`): their parent counts them. Everything goes to the standard error.
+process and thread that the fit was called in. Fits inside of fits, and tasks in that thread, tell
+the report around them how far they are (:func:`part`); what runs in a worker has nothing to tell
+(:func:`silent`), its parent counts it. Everything goes to the standard error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ __all__ = [
     "CallbackSupportMixin",
     "advance",
     "begin_stage",
+    "count",
+    "counting",
     "expect",
+    "is_told",
+    "part",
     "reporting",
     "reports",
     "silent",
@@ -49,7 +54,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 def reports(method: Callable[..., T]) -> Callable[..., T]:
     """Decorate a method of an estimator with a parameter ``verbose``, so that it reports.
 
-    Inside of another report a ``fit`` is silent, and other methods add to that report.
+    Inside of another report a ``fit`` moves what it is a part of, and other methods add to that
+    report.
 
     Parameters
     ----------
@@ -80,21 +86,20 @@ def reporting(name: str, verbose: int, estimator: Any = None) -> Iterator[None]:
     name : str
         Who reports.
     verbose : int
-        0 says nothing.
+        0 says nothing; above 1 there is no bar, for others write, too.
     estimator : estimator or None, default=None
         Whose scikit-learn callbacks are called, where it has any.
     """
-    outermost = not getattr(_LOCAL, "silent", False) and _report() is None
-    shown: list[Any] = []
+    around = _report()
+    shown: list[Any] = [] if around is None else [_Upwards(around)]
     if getattr(estimator, "_skl_callbacks", None):
         shown.append(_Callbacks(estimator))
-    if outermost and verbose:
-        shown.append(_view(name))
+    if verbose and around is None and not getattr(_LOCAL, "silent", False):
+        shown.append(_view(name, int(verbose)))
     if not shown:
-        with silent() if _report() is not None else _nothing():
-            yield
+        yield
         return
-    before, _LOCAL.report = _report(), _Report(shown)
+    _LOCAL.report = _Report(shown)
     try:
         yield
     except BaseException:
@@ -103,7 +108,7 @@ def reporting(name: str, verbose: int, estimator: Any = None) -> Iterator[None]:
     else:
         _LOCAL.report.close(failed=False)
     finally:
-        _LOCAL.report = before
+        _LOCAL.report = around
 
 
 def expect(work: float) -> None:
@@ -152,6 +157,57 @@ def watched(finished: Iterable[T], n_tasks: int, stage: str) -> Iterator[T]:
     report.end_tasks()
 
 
+def is_told() -> bool:
+    """Tell whether anything is made of what is told here."""
+    return _report() is not None
+
+
+@contextmanager
+def counting(n_steps: int, name: str) -> Iterator[None]:
+    """Count the steps of a stage, such as epochs, inside the context; :func:`count` says where.
+
+    Parameters
+    ----------
+    n_steps : int
+        How many there will be at most.
+    name : str
+        What the steps are, for the reader.
+    """
+    report = _report()
+    if report is None:
+        yield
+        return
+    report.begin_tasks(name, n_steps)
+    yield
+    report.end_tasks()
+
+
+def count(n_done: int) -> None:
+    """Say how many steps are done."""
+    if (report := _report()) is not None:
+        report.end_task(n_done)
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """Let what is told inside the context move the task, or the stage, that it is a part of.
+
+    Without a report nothing inside the context tells of itself.
+    """
+    around = _report()
+    if around is None:
+        with silent():
+            yield
+        return
+    inside = _Report([_Upwards(around)])
+    _LOCAL.report = inside
+    try:
+        yield
+    finally:
+        inside.close(failed=True)
+        _LOCAL.report = around
+
+
 @contextmanager
 def silent() -> Iterator[None]:
     """Let nothing inside the context tell of itself: the work of a task is its parent's to tell."""
@@ -161,11 +217,6 @@ def silent() -> Iterator[None]:
         yield
     finally:
         _LOCAL.report, _LOCAL.silent = before
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _report() -> _Report | None:
@@ -219,6 +270,8 @@ class _Report:
         self.before = 0.0  # work of the stages that have ended
         self.stage, self.weight = "", 0.0
         self.tasks, self.n_tasks, self.n_done = "", 0, 0
+        self.part, self.detail = 0.0, ""  # of the task, or the stage, that runs
+        self._reached = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -226,12 +279,18 @@ class _Report:
         return time.monotonic() - self.began
 
     @property
+    def inside(self) -> float:
+        """Share of the stage that is done."""
+        done = (self.n_done + self.part) / self.n_tasks if self.n_tasks else self.part
+        return min(1.0, done)
+
+    @property
     def share(self) -> float:
-        """Share of the expected work that is done, 0 where none is expected."""
-        if not self.expected:
-            return 0.0
-        inside = self.n_done / self.n_tasks if self.n_tasks else 0.0
-        return min(1.0, (self.before + self.weight * inside) / self.expected)
+        """Share of the expected work that is done, 0 where none is expected; it never falls."""
+        if self.expected:
+            done = (self.before + self.weight * self.inside) / self.expected
+            self._reached = max(self._reached, min(1.0, done))
+        return self._reached
 
     @property
     def left(self) -> float | None:
@@ -243,6 +302,11 @@ class _Report:
         """The tasks that are done, as text."""
         return f"{self.tasks} {self.n_done}/{self.n_tasks}" if self.n_tasks else ""
 
+    @property
+    def told(self) -> str:
+        """What runs now, as text."""
+        return ", ".join(filter(None, (self.counted or self.stage, self.detail)))
+
     def expect(self, work: float) -> None:
         """Take what is expected; the first one to say it speaks for all."""
         self.expected = self.expected or float(work)
@@ -251,6 +315,7 @@ class _Report:
         """End the stage before and begin another one."""
         self._end_stage()
         self.stage, self.weight = name, weight
+        self.part, self.detail = 0.0, ""
         self._tell("begin_stage")
 
     def advance(self, weight: float) -> None:
@@ -261,18 +326,25 @@ class _Report:
     def begin_tasks(self, name: str, n_tasks: int) -> None:
         """Begin to count tasks of this stage."""
         self.tasks, self.n_tasks, self.n_done = name or "tasks", n_tasks, 0
+        self.part, self.detail = 0.0, ""
         self._tell("begin_tasks")
 
-    def end_task(self) -> None:
-        """Count one."""
-        self.n_done += 1
+    def end_task(self, n_done: int | None = None) -> None:
+        """Count one, or say how many there are."""
+        self.n_done = self.n_done + 1 if n_done is None else n_done
+        self.part, self.detail = 0.0, ""
         self._tell("moved")
+
+    def look_inside(self, part: float, detail: str) -> None:
+        """Take how far the task, or the stage, is that runs now."""
+        self.part, self.detail = part, detail
+        self._tell("within")
 
     def end_tasks(self) -> None:
         """End the count; its stage is done as far as it is tasks."""
         self._tell("end_tasks")
         self.before, self.weight = self.before + self.weight, 0.0
-        self.n_tasks = 0
+        self.n_tasks, self.part, self.detail = 0, 0.0, ""
 
     def close(self, *, failed: bool) -> None:
         """End the report; every view is closed, whatever another one does."""
@@ -294,11 +366,11 @@ class _Report:
 # -- how it is shown -----------------------------------------------------------------------------
 
 
-def _view(name: str) -> Any:
+def _view(name: str, verbose: int) -> Any:
     """Return what suits the place where the fit runs."""
     if _in_worker():
         return _OneLine(name)
-    if _is_live() and (bar := _bar_class()) is not None:
+    if verbose == 1 and _is_live() and (bar := _bar_class()) is not None:
         return _Bar(name, bar)
     return _OneLine(name) if _in_search() else _Lines(name)
 
@@ -373,6 +445,9 @@ class _View:
     def moved(self, report: _Report) -> None:
         """Show that some of the work is done."""
 
+    def within(self, report: _Report) -> None:
+        """Show that some of a task, or of a stage without tasks, is done."""
+
     def close(self, report: _Report, failed: bool) -> None:
         """Show that the report ends."""
 
@@ -396,8 +471,12 @@ class _Lines(_View):
         self._say(report, report.stage)
 
     def moved(self, report: _Report) -> None:
-        if report.n_tasks and report.elapsed - self._latest >= _SECONDS_BETWEEN_LINES:
-            self._say(report, report.counted)
+        if report.n_tasks:
+            self.within(report)
+
+    def within(self, report: _Report) -> None:
+        if report.elapsed - self._latest >= _SECONDS_BETWEEN_LINES:
+            self._say(report, report.told)
 
     def close(self, report: _Report, failed: bool) -> None:
         if not failed:
@@ -429,8 +508,10 @@ class _Bar(_View):
     def moved(self, report: _Report) -> None:
         self._show(report)
 
+    within = moved
+
     def _show(self, report: _Report, force: bool = False) -> None:
-        told = [report.counted or report.stage]
+        told = [report.told]
         if report.left is not None:
             told.insert(0, f"about {clock(report.left)} left")
         self.bar.set_postfix_str(", ".join(told), refresh=False)
@@ -443,6 +524,23 @@ class _Bar(_View):
             self.bar.set_postfix_str("done", refresh=False)
             self.bar.update(1.0 - self.bar.n)
         self.bar.close()
+
+
+class _Upwards(_View):
+    """Tells the report around a part how far the part is."""
+
+    def __init__(self, around: _Report) -> None:
+        super().__init__("")
+        self.around = around
+
+    def moved(self, report: _Report) -> None:
+        share = report.share if report.expected else report.inside
+        self.around.look_inside(share, report.told)
+
+    begin_stage = begin_tasks = within = moved
+
+    def close(self, report: _Report, failed: bool) -> None:
+        self.around.detail = ""
 
 
 class _Callbacks(_View):

@@ -20,7 +20,7 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.parallel import Parallel, delayed
 
-from hierlearn._progress import silent, watched
+from hierlearn._progress import part, watched
 
 __all__ = ["run_tasks", "thread_share"]
 
@@ -113,7 +113,7 @@ def _run(
     index: int, function: Callable[..., Any], task: tuple[Any, ...], n_threads: int | None
 ) -> tuple[int, Any]:
     """Run one task in its worker."""
-    with _limited_to(n_threads), silent():
+    with _limited_to(n_threads), part():
         return index, function(*task)
 
 

@@ -41,16 +41,17 @@ ROOMS = {
     "embedding": {"exceptions", "_validation", "_given"},
     "partition": {"exceptions", "_validation", "_rows", "_given", "_input", "confusion"},
     "metrics": {"exceptions", "_validation", "confusion", "partition"},
+    "summary": {"_names", "partition"},
     "networks": {
         "_caching",
         "_log_proba",
+        *("_progress", "summary"),
         *("exceptions", "_validation", "_rows", "_input", "_tasks"),
         *("confusion", "embedding", "partition"),
         "_given",
     },
     "cost": {"exceptions", "_validation", "networks"},
     "memory": {"exceptions", "_validation", "networks"},
-    "summary": {"_names", "partition"},
     "hierarchy": {
         "_caching",
         "_log_proba",

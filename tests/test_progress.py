@@ -15,15 +15,20 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from hierlearn import (
+    DistilledClassifier,
     HierarchicalDecompositionClassifier,
+    LabelEmbeddingClassifier,
+    MultiLabelDecompositionClassifier,
     NetworkSelector,
     SpecialistHeadAugmenter,
     TorchMLPClassifier,
+    TransferClassifier,
 )
 from hierlearn import _progress as progress
 from hierlearn._progress import reporting, watched, work_of_splits
 from hierlearn._tasks import run_tasks
 from hierlearn.controls import compare
+from hierlearn.networks import mlp
 
 BASE = TorchMLPClassifier((8,), max_epochs=1)
 FITS = {
@@ -32,6 +37,19 @@ FITS = {
     ),
     "selector": NetworkSelector([GaussianNB(), DecisionTreeClassifier()], random_state=0),
     "heads": SpecialistHeadAugmenter(BASE, head_epochs=1, random_state=0),
+    "rounds of heads": SpecialistHeadAugmenter(BASE, head_epochs=1, n_rounds=2, random_state=0),
+    "network": TorchMLPClassifier((8,), max_epochs=3, random_state=0),
+    "student": DistilledClassifier(BASE, BASE, random_state=0),
+    "label tree": MultiLabelDecompositionClassifier((8,), max_epochs=2, random_state=0),
+    "embedding": LabelEmbeddingClassifier((8,), max_epochs=2, random_state=0),
+    "transfer": TransferClassifier(mlp(64, 8, hidden_layer_sizes=(16,)), max_epochs=2),
+}
+STAGES = {
+    "network": ["training"],
+    "student": ["teacher", "soft targets", "student"],
+    "label tree": ["clusters of labels", "training"],
+    "embedding": ["embeddings of labels", "training", "calibration on held-out rows"],
+    "transfer": ["features of the frozen layers", "training"],
 }
 
 
@@ -68,7 +86,7 @@ def _views(monkeypatch):
         def moved(self, report):
             counts.append((report.tasks, report.n_done, report.n_tasks))
 
-    monkeypatch.setattr(progress, "_view", View)
+    monkeypatch.setattr(progress, "_view", lambda name, verbose: View(name))
     return counts
 
 
@@ -90,9 +108,24 @@ def test_stages_are_lines_where_lines_cannot_be_written_over(estimator, train, c
     assert re.fullmatch(r"\[\w+\] done in \d+:\d\d", end)
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_have_names(name, train, capfd):
+    clone(FITS[name]).set_params(verbose=1, random_state=0).fit(*train)
+    lines = capfd.readouterr().err.splitlines()[:-1]
+    assert [re.sub(r"^\[\w+\] | \(about.*", "", line) for line in lines] == STAGES[name]
+
+
+def test_no_bar_where_a_table_is_printed(train, capfd):
+    network = clone(FITS["network"]).set_params(verbose=2)
+    with redirect_stderr(Terminal()) as terminal:
+        network.fit(*train)
+    assert len(terminal.getvalue().splitlines()) == 2
+    assert "train_loss" in capfd.readouterr().out
+
+
 def test_what_is_fitted_does_not_depend_on_it(estimator, train, test, capfd):
-    quiet = clone(estimator).fit(*train)
-    loud = clone(estimator).set_params(verbose=1).fit(*train)
+    quiet = clone(estimator).set_params(random_state=0).fit(*train)
+    loud = clone(estimator).set_params(random_state=0, verbose=1).fit(*train)
     assert (quiet.predict_proba(test[0]) == loud.predict_proba(test[0])).all()
     assert set(vars(quiet)) == set(vars(loud))
 
@@ -155,6 +188,67 @@ def test_tasks_of_tasks_are_their_own(monkeypatch):
     assert counts == [("fits", i + 1, 4) for i in range(4)]
 
 
+def test_epochs_of_a_network_are_counted(train, monkeypatch):
+    counts = _views(monkeypatch)
+    clone(FITS["network"]).set_params(verbose=1).fit(*train)
+    assert counts == [("epochs", i + 1, 3) for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("fine", "inside"),
+    [
+        (GaussianNB(), {"held-out scores", "base network on all data"}),
+        (TorchMLPClassifier((4,), max_epochs=2), {"held-out scores", "base network on all data"}),
+    ],
+)
+def test_epochs_move_what_they_are_a_part_of(hierarchy, train, monkeypatch, fine, inside):
+    told, shares = [], []
+
+    class View(progress._View):
+        def within(self, report):
+            told.append(report.told)
+            shares.append(report.share)
+
+    monkeypatch.setattr(progress, "_view", lambda name, verbose: View(name))
+    base = TorchMLPClassifier((8,), max_epochs=4, random_state=0)
+    hierarchy.set_params(base_estimator=base, fine_estimator=fine, mixing=0.0).fit(*train)
+    assert {
+        re.sub(r"( \d/\d)?, epochs .*", "", line) for line in told if "epochs" in line
+    } >= inside
+    assert "held-out scores 0/1, epochs 3/4" in told
+    assert "base network on all data, epochs 3/4" in told
+    assert shares == sorted(shares)
+    assert len(set(shares)) >= 8
+
+
+def test_quiet_fits_count_nothing(hierarchy, train, monkeypatch):
+    counted = []
+    monkeypatch.setattr(progress, "count", counted.append)
+    hierarchy.set_params(verbose=0, base_estimator=BASE).fit(*train)
+    assert counted == []
+
+
+def test_lines_come_now_and_then_within_a_stage(train, monkeypatch, capfd):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    clone(FITS["network"]).set_params(verbose=1).fit(*train)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split("] ")[1].split(" (")[0] for line in lines[:4]] == [
+        "training",
+        *(f"epochs {i}/3" for i in (1, 2, 3)),
+    ]
+
+
+def test_share_does_not_fall_where_a_part_begins_again():
+    report = progress._Report([])
+    report.expect(2.0)
+    report.begin_stage("two fits", 1.0)
+    shares = []
+    for part in (0.5, 1.0, 0.2):
+        report.look_inside(part, "")
+        shares.append(report.share)
+    assert shares == [0.25, 0.5, 0.5]
+
+
 def test_tasks_that_nobody_watches_pass():
     assert list(watched(iter("abc"), 3, "letters")) == ["a", "b", "c"]
 
@@ -166,7 +260,7 @@ def test_the_work_that_is_expected_is_done(estimator, train, monkeypatch):
         def end_stage(self, report):
             shares.append(report.before / report.expected)
 
-    monkeypatch.setattr(progress, "_view", View)
+    monkeypatch.setattr(progress, "_view", lambda name, verbose: View(name))
     estimator.set_params(verbose=1).fit(*train)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0, abs=0.01)
@@ -183,9 +277,13 @@ def test_work_of_splits(cv, work):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_searches_have_a_line_a_fit(hierarchy, train, capfd, n_jobs):
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [("hierarchy", {"routing": ["soft", "hard"]}), ("network", {"lr": [0.01, 0.02]})],
+)
+def test_searches_have_a_line_a_fit(name, grid, train, capfd, n_jobs):
     get_reusable_executor().shutdown()  # workers write where they did when they started
-    search = GridSearchCV(hierarchy, {"routing": ["soft", "hard"]}, cv=2, n_jobs=n_jobs)
+    search = GridSearchCV(clone(FITS[name]).set_params(verbose=1), grid, cv=2, n_jobs=n_jobs)
     search.fit(*train)
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 5

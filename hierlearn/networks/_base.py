@@ -17,6 +17,7 @@ from torch import nn
 
 from .._caching import as_cache
 from .._given import validate_data
+from .._progress import CallbackSupportMixin, begin_stage, expect, reports
 from .._rows import RowView
 from .._validation import (
     Interval,
@@ -44,7 +45,7 @@ from .auxiliary_training import train_with_heads
 from .soft_targets import SoftTargets
 
 
-class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
+class BaseTorchClassifier(CallbackSupportMixin, LogitsMixin, ClassifierMixin, BaseEstimator):
     """A torch network as a scikit-learn classifier; a subclass says which network.
 
     See :class:`TorchClassifier` for the parameters.
@@ -156,6 +157,7 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
     # -- fitting -------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @reports
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
 
@@ -266,6 +268,8 @@ class BaseTorchClassifier(LogitsMixin, ClassifierMixin, BaseEstimator):
 
     def _train(self, X: Any, target: Any, weight: np.ndarray, resume: bool) -> None:
         train, valid, plan = self._set_up(X, target, weight)
+        expect(1.0)
+        begin_stage("training", 1.0)
         if not resume:
             self.__dict__.pop("module_", None)
         with isolated(plan.seed, plan.device, self.n_jobs):

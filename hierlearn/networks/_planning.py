@@ -111,7 +111,7 @@ def plan_training(
         autocast=autocast_dtype(device, estimator.mixed_precision),
         seed=seed,
         callbacks=tuple(estimator.callbacks or ()),
-        verbose=int(estimator.verbose),
+        verbose=max(int(estimator.verbose) - 1, 0),
         pos_weight=pos_weight,
         augment=estimator._augmentation(),
     )

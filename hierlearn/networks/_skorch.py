@@ -26,7 +26,7 @@ from skorch.callbacks import (
 from skorch.helper import SliceDataset
 from skorch.utils import to_device
 
-from .. import _caching
+from .. import _caching, _progress
 from ._data import BatchDataset
 
 __all__ = ["SliceDataset", "TrainingPlan", "check_still_finite", "train_network"]
@@ -67,7 +67,7 @@ class TrainingPlan:
     callbacks : sequence
         Further skorch callbacks.
     verbose : int
-        Print a line an epoch when positive.
+        Print a line an epoch when positive: one less than an estimator's.
     pos_weight : ndarray of shape (n_outputs,) or None
         Factors on the loss of each label's positives.
     augment : callable or None
@@ -182,6 +182,13 @@ def check_still_finite(losses: np.ndarray, weights: np.ndarray, epoch: int, lr: 
                 f"epoch {epoch} instead; scale X (e.g. with StandardScaler) or lower lr, now "
                 f"{lr:g}."
             )
+
+
+class _TellsEpochs(Callback):
+    """Say how far the training is, where a fit around it shows progress."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        _progress.count(len(net.history))
 
 
 class _FixedSplit:
@@ -318,6 +325,8 @@ def _peak_rates(plan: TrainingPlan) -> float | list[float]:
 
 def _callbacks(plan: TrainingPlan, n_batches: int, has_valid: bool) -> list[Any]:
     callbacks: list[Any] = [("finite_loss", _StopOnNonFinite()), *_schedule(plan, n_batches)]
+    if _progress.is_told():
+        callbacks.append(("progress", _TellsEpochs()))
     if plan.auxiliary is not None:
         mean = PassthroughScoring("auxiliary_loss", lower_is_better=None, on_train=True)
         callbacks.append(("auxiliary_loss", mean))
@@ -395,7 +404,8 @@ def train_network(
         auxiliary=plan.auxiliary,
         verbose=plan.verbose,
     )
-    net.fit(train, None)
+    with _progress.counting(plan.max_epochs, "epochs"):
+        net.fit(train, None)
     if net.interrupted and _caching.is_keeping():
         raise KeyboardInterrupt  # or half a training would be kept as a whole one
     keys = [key for key in _RECORDED if key in net.history[-1]]

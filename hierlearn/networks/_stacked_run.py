@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import nn
 from torch.nn import functional
 
+from .._progress import count, counting
 from .._rows import RowView
 from ._data import BatchDataset, as_tensor
 from ._runtime import isolated, threads
@@ -120,7 +121,7 @@ def train_together(runs: Sequence[MemberRun]) -> list[list[dict[str, Any]]]:
     """
     start = time.perf_counter()
     stack = StackedChain([run.module for run in runs])
-    with threads(runs[0].estimator.n_jobs):
+    with threads(runs[0].estimator.n_jobs), counting(runs[0].plan.max_epochs, "epochs"):
         losses = _descend(runs, stack).cpu().numpy()
     stack.write_back([run.module for run in runs])
     largest = stack.weights.abs().amax(dim=1).cpu().numpy()
@@ -146,7 +147,10 @@ def _descend(runs: Sequence[MemberRun], stack: StackedChain) -> torch.Tensor:
     losses = torch.zeros(rates.shape[:2], device=plan.device, dtype=stack.weights.dtype)
     leaves: list[torch.Tensor] = []
     n_members = 0
+    n_batches = runs[0].n_batches
     for step in range(len(rates)):
+        if step % n_batches == 0:
+            count(step // n_batches)
         x, target, weight, n_rows = batches.at(step)
         if len(x) != n_members:
             n_members = len(x)

@@ -80,7 +80,8 @@ class AdaptiveSoftmaxClassifier(ManyClassClassifier):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, batch order, dropout and the validation split.
     verbose : int, default=0
-        Print a line an epoch when positive.
+        1 shows on the standard error how far the training is and about how long it will take; 2
+        prints a line an epoch on the standard output, too.
 
     Attributes
     ----------

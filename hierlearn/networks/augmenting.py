@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from torch import nn
 
 from .._caching import FitCache
+from .._progress import begin_stage
 from ._base import BaseTorchClassifier
 from ._data import BatchDataset, as_tensor, prediction_slices
 from ._forward import in_batches
@@ -54,7 +55,7 @@ class HeadTraining:
     base_dropout : bool
         Whether dropout of the frozen base stays on, see :class:`AugmentedNetwork`.
     verbose : int
-        Print a line an epoch when positive.
+        Above 1, print a line an epoch.
     """
 
     max_epochs: int
@@ -323,7 +324,9 @@ def augment(
             base.tapped, how.classifier, how.evaluate, classifier.multilabel_, how.base_dropout
         )
     steps: list[HeadPlan | None] = list(plans) or [None]
-    for plan, seed in zip(steps, seeds, strict=False):
+    for number, (plan, seed) in enumerate(zip(steps, seeds, strict=False)):
+        if len(steps) > 1:
+            begin_stage(f"heads of round {number + 1} of {len(steps)}", 1.0)
         with isolated(int(seed), device, classifier.n_jobs):
             if plan is not None:
                 network.add_round(SpecialistHeads(plan, base.attach_shape, how.dropout))

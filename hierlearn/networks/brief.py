@@ -28,6 +28,11 @@ def brief_settings(estimator: Any, seed: int) -> dict[str, Any]:
     }
 
 
+def brief_work(estimator: Any) -> float:
+    """Return how long a brief network is trained, as a share of the estimator's own epochs."""
+    return min(_MAX_EPOCHS, estimator.max_epochs) / estimator.max_epochs
+
+
 def best_scores(
     network: Any, X: Any, codes: np.ndarray, weight: np.ndarray, split: Any, n_classes: int
 ) -> sparse.csr_array:

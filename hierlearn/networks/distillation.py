@@ -17,6 +17,7 @@ from .._caching import MEMORY_CONSTRAINT, as_cache
 from .._given import validate_data
 from .._input import as_read_by, check_rows, last_step, unfrozen
 from .._log_proba import LogProbaMixin
+from .._progress import CallbackSupportMixin, begin_stage, expect, part, reports
 from .._validation import (
     HasMethods,
     Interval,
@@ -36,7 +37,9 @@ from .soft_targets import SoftTargets, soften
 _LARGEST_SEED = np.iinfo(np.int32).max
 
 
-class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class DistilledClassifier(
+    CallbackSupportMixin, LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """A network that learns from another classifier's posteriors beside the labels.
 
     The teacher, a hierarchy, a network with specialist heads or whatever else has
@@ -64,6 +67,8 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         is given a ``memory`` itself. None keeps nothing.
     random_state : int, RandomState instance or None, default=None
         Seed of every part whose own ``random_state`` is None.
+    verbose : int, default=0
+        Shows stages and the time left on the standard error when positive.
 
     Attributes
     ----------
@@ -120,6 +125,7 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "memory": MEMORY_CONSTRAINT,
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -131,6 +137,7 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         alpha: float = 0.9,
         memory: Any = None,
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.teacher = teacher
         self.student = student
@@ -138,8 +145,10 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         self.alpha = alpha
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
+    @reports
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the teacher, unless it is frozen, and train the student on what it says.
 
@@ -176,18 +185,24 @@ class DistilledClassifier(LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, Ba
         cache = as_cache(self.memory)
         seeds = as_random_state(self.random_state).randint(_LARGEST_SEED, size=2)
         read = X if hasattr(X, "columns") else rows
-        if not isinstance(teacher, FrozenEstimator):
+        frozen = isinstance(teacher, FrozenEstimator)
+        expect(1.0 if frozen else 2.0)
+        if not frozen:
+            begin_stage("teacher", 1.0)
             teacher = seed_estimator(clone(teacher), int(seeds[0]))
             teacher = fit_with_weight(teacher, read, y, weight, cache=cache)
+        begin_stage("soft targets")
         posteriors = teacher_posteriors(teacher, read, classes, multilabel)
         soft = soften(posteriors, self.temperature, multilabel=multilabel)
         targets = SoftTargets(soft, self.temperature, self.alpha)
         student = seed_estimator(student, int(seeds[1]))
         given = student, rows, y, targets, weight
-        if cache is None:
-            train_student(*given)
-        else:
-            student = cache.part("student", given, lambda: _trained_student(*given))
+        begin_stage("student", 1.0)
+        with part():
+            if cache is None:
+                train_student(*given)
+            else:
+                student = cache.part("student", given, lambda: _trained_student(*given))
         self.teacher_, self.student_ = teacher, student
         return self
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._caching import MEMORY_CONSTRAINT
+from .._progress import begin_stage, expect, work_of_splits
 from .._rows import select_rows
 from .._validation import Interval, StrOptions, check_weights, draw_seeds
 from ..embedding import (
@@ -33,6 +34,7 @@ from ._forward import forward
 from ._outputs import Finish
 from ._runtime import isolated
 from ._skorch import TrainingPlan, train_network
+from .brief import brief_work
 from .cosine_proximity import CosineProximityLoss, CosineScores, towards
 from .held_out_classes import Splits, brief_cooccurrence, held_out_rows
 from .mlp import _ACTIVATIONS, perceptron_of
@@ -132,7 +134,8 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, batch order, dropout, the embedding and all splits.
     verbose : int, default=0
-        Print a line an epoch when positive.
+        1 shows on the standard error how far the training is and about how long it will take; 2
+        prints a line an epoch on the standard output, too.
 
     Attributes
     ----------
@@ -282,6 +285,10 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
             return
         seeds = draw_seeds(self.random_state, 6)[2:].tolist()  # those before are the base's own
         given = rows.given[rows.kept]
+        scored = work_of_splits(self.cv)
+        briefly = 0.0 if self.multilabel_ else scored * brief_work(self)
+        expect(briefly + 1.0 + (0.0 if self.calibration is None else scored))
+        begin_stage("embeddings of labels", briefly)
         splits = []
         if self.calibration is not None or not self.multilabel_:
             splits = held_out_rows(self.cv, X, target, rows.kept, seeds[0], remedy=_REMEDY)
@@ -333,6 +340,7 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
         cosines, rows = [], []
         n_rows = max(1, _MAX_ELEMENTS // len(self.classes_) // len(splits))
         for (train, test), own in zip(splits, draw_seeds(seed, len(splits)), strict=True):
+            begin_stage("calibration on held-out rows", len(train) / len(weight))
             looked_at = test[np.unique(np.linspace(0, len(test) - 1, n_rows).astype(int))]
             seen = select_rows(X, train), target[train], weight[train]
             network = self._network_of(*seen, int(own))

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._caching import MEMORY_CONSTRAINT
+from .._progress import begin_stage, expect
 from .._validation import HasMethods, Interval, StrOptions, check_weights, draw_seeds
 from ..partition import LabelPartition
 from ._base import BaseTorchClassifier
@@ -30,7 +31,7 @@ from .label_tree import (
     label_shares,
     probe_rows,
 )
-from .label_tree_clusters import learn_label_clusters
+from .label_tree_clusters import cluster_work, learn_label_clusters
 from .mlp import _ACTIVATIONS, perceptron_of
 
 
@@ -130,7 +131,8 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, batch order, dropout, clusters and all splits.
     verbose : int, default=0
-        Print a line an epoch when positive.
+        1 shows on the standard error how far the training is and about how long it will take; 2
+        prints a line an epoch on the standard output, too.
 
     Attributes
     ----------
@@ -284,6 +286,9 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
         kept, given = self.__dict__.pop("_rows")
         if not resume:
             self._check_n_clusters()
+            work = cluster_work(self)
+            expect(1.0 + work)
+            begin_stage("clusters of labels", work)
             seed = int(draw_seeds(self.random_state, 3)[2])  # those before are the base's own
             self.partition_ = learn_label_clusters(self, X, target, given[kept], kept, seed)
             self._shares = label_shares(target, given[kept], self.partition_.labels)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
+from .._progress import work_of_splits
 from .._validation import draw_seeds
 from ..confusion import (
     CONFUSION_METHODS,
@@ -26,6 +27,7 @@ from ..partition import (
     resolve_partitioner,
 )
 from ..partition._common import fit_weighted, root_of
+from .brief import brief_work
 from .held_out_classes import _settings, brief_cooccurrence, held_out_rows
 from .mlp import TorchMLPClassifier
 
@@ -90,6 +92,31 @@ def learn_label_clusters(
         met = _meetings(estimator, X, target, given, kept, seeds[1:])
         partitioner.fit(met, classes=classes)
     return partitioner.partition_.aligned_to(classes)
+
+
+def cluster_work(estimator: Any) -> float:
+    """Return about how much training the clusters take, in fits of the estimator's network.
+
+    Parameters
+    ----------
+    estimator : MultiLabelDecompositionClassifier
+        Its settings, ``classes_`` and ``multilabel_`` are looked at.
+
+    Returns
+    -------
+    float
+        0 where no network is trained for them.
+    """
+    given = estimator.partitioner
+    if isinstance(given, LabelPartition) or (
+        given is None and len(estimator.classes_) < _MIN_LABELS
+    ):
+        return 0.0
+    kind = "confusion" if given is None else partition_input(resolve_partitioner(given))
+    counted = estimator.multilabel_ and estimator.affinity == "cooccurrence"
+    if kind in ("taxonomy", "features") or (kind != "scores" and counted):
+        return 0.0
+    return work_of_splits(estimator.cv) * brief_work(estimator)
 
 
 def _fit_on_scores(partitioner: Any, held_out: HeldOutScores) -> None:

@@ -8,12 +8,14 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from .._progress import count, counting
 from ._data import as_tensor
 from ._runtime import resolve_device, threads
 from .split import chain, is_chain
@@ -274,7 +276,13 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def run_batches(
-    module: nn.Module, X: Any, batch_size: int | str, device: str, n_jobs: int | None
+    module: nn.Module,
+    X: Any,
+    batch_size: int | str,
+    device: str,
+    n_jobs: int | None,
+    *,
+    told: str = "",
 ) -> np.ndarray:
     """Propagate rows in evaluation mode, each once, in batches small enough for large networks.
 
@@ -286,6 +294,8 @@ def run_batches(
     batch_size : int or "auto"
     device : str
     n_jobs : int or None
+    told : str, default=""
+        What the batches are called where a fit shows progress; empty says nothing of them.
 
     Returns
     -------
@@ -294,11 +304,14 @@ def run_batches(
     target = resolve_device(device, fitted=True)
     module, dtype = module.to(target).eval(), dtype_of(module)
     step = auto_rows(module, X.shape[1:], target) if batch_size == "auto" else int(batch_size)
-    parts = []
-    with torch.inference_mode(), threads(n_jobs):
+    parts: list[np.ndarray] = []
+    counted = counting(-(-X.shape[0] // step), told) if told else nullcontext()
+    with torch.inference_mode(), threads(n_jobs), counted:
         for start in range(0, X.shape[0], step):
             batch = as_tensor(X[start : start + step], dtype).to(target)
             parts.append(module(batch).cpu().numpy())
+            if told:
+                count(len(parts))
     return np.concatenate(parts)
 
 

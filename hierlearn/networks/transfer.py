@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from .._caching import MEMORY_CONSTRAINT, as_cache
 from .._given import validate_data
+from .._progress import begin_stage, expect
 from .._validation import HasMethods, Interval, StrOptions
 from ._base import BaseTorchClassifier
 from ._skorch import TrainingPlan
@@ -105,7 +106,8 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, batch order, dropout and the validation split.
     verbose : int, default=0
-        Print a line an epoch when positive.
+        1 shows on the standard error how far the training is and about how long it will take; 2
+        prints a line an epoch on the standard output, too.
 
     Attributes
     ----------
@@ -310,6 +312,8 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         rows = self._reading._rows(X, reset=False)
         self._cut = _affordable(cut(reader, rows.shape[1:], self.tune), rows.shape)
         if self._cut.below:
+            expect(2.0)
+            begin_stage("features of the frozen layers", 1.0)
             rows = self._below(joined(self._cut.below), rows)
         if resume:
             self.module_ = self._resumed(before)
@@ -327,7 +331,7 @@ class TransferClassifier(SharesBackbone, BaseTorchClassifier):
         """Return the frozen layers' output, computed or as it was kept."""
 
         def compute() -> np.ndarray:
-            return run_batches(layers, rows, "auto", self.device, self.n_jobs)
+            return run_batches(layers, rows, "auto", self.device, self.n_jobs, told="batches")
 
         cache = as_cache(self.memory)
         if cache is None:

@@ -497,7 +497,9 @@ class SpecialistHeadAugmenter(
         self, targets: Targets, seeds: Sequence[int], tuning_seed: int, cache: FitCache | None
     ) -> None:
         """Train the heads round by round, then everything if asked to."""
-        begin_stage(f"{sum(plan.n_heads for plan in self.plans_)} heads", self.n_rounds)
+        n_heads = sum(plan.n_heads for plan in self.plans_)
+        alone = len(self.plans_) < 2  # of several rounds each is a stage
+        begin_stage(f"{n_heads} heads", self.n_rounds if alone else 0.0)
         opened, data = self._opened, targets.rows
         rows = opened.rows(data.X)
         weight = opened.classifier._weights(
@@ -526,7 +528,7 @@ class SpecialistHeadAugmenter(
             classifier=self.classifier,
             evaluate=self._evaluated(),
             base_dropout=self.base_dropout,
-            verbose=max(int(self.verbose) - 1, 0),
+            verbose=int(self.verbose),
         )
 
     def _tuning(self, how: HeadTraining) -> HeadTraining:
