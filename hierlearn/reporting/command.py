@@ -115,6 +115,7 @@ def _shape(text: str) -> tuple[int, ...]:
 def _write(options: argparse.Namespace) -> Path:
     from hierlearn.persistence import load
 
+    _check_is_file(options.model, "MODEL")
     arrays = _read_arrays(options.data)
     comparison = None if options.comparison is None else _read_records(options.comparison)
     model = load(options.model, trusted=options.trust)
@@ -135,8 +136,11 @@ def _read_arrays(path: str) -> dict[str, Any]:
     """Read the arrays of an .npz file; objects in it, which may be code, are refused."""
     _check_is_file(path, "DATA")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = list(getattr(file, "files", ()))
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            raise ValueError("one array without a name, as in an .npy file")
+        with opened as file:
+            names = list(file.files)
             arrays = {name: file[name] for name in names if name in _KNOWN}
     except (ValueError, zipfile.BadZipFile, AttributeError) as error:
         raise ValueError(

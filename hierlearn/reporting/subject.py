@@ -73,7 +73,7 @@ def subject_of(estimator: Any, partition: Any = None) -> Subject:
     PartitionError
         If the partition is of other classes.
     """
-    if not is_classifier(estimator):
+    if not hasattr(estimator, "predict") or not is_classifier(estimator):
         raise TypeError(
             "estimator must be a fitted classifier. Got "
             f"{type(estimator).__name__} instead; give the classifier, and a partition of its own "

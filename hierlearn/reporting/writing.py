@@ -80,7 +80,9 @@ def report(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is no classifier, or has no partition and none is given.
+        If it is no classifier, or has no partition and none is given; if the path is none.
+    OSError
+        If the path is a folder, or lies in one that does not exist.
     ValueError
         If y does not fit, names are too many or too few, images have another shape, or there are
         more than 5,000 classes.
@@ -101,6 +103,7 @@ def report(
     >>> path.name
     'a.html'
     """
+    written = _writable(path)  # before the work, which may take minutes
     data = gather(
         estimator,
         X,
@@ -114,6 +117,25 @@ def report(
         title=title,
         timestamp=timestamp,
     )
-    written = Path(path)
     written.write_text(render(data), encoding="utf-8", newline="\n")
     return written
+
+
+def _writable(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"path must be a str or path-like. Got {type(path).__name__} instead; name the file to "
+            "write, such as 'report.html'."
+        )
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"path must be a file. Got the folder {str(path)!r} instead; add a name, such as "
+            "report.html."
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path must lie in a folder that exists. Got {str(path)!r} instead; make the folder "
+            "first."
+        )
+    return target

@@ -62,6 +62,15 @@ def test_names_can_be_read(blocks, n_classes, n_groups):
     assert all(box.x0 >= 0 for box in boxes)
 
 
+def test_text_stays_in_the_picture():
+    display = PartitionDisplay(PARTITION, CONFUSION).plot()
+    display.figure_.draw_without_rendering()
+    boxes = [axes.xaxis.label.get_window_extent() for axes in display.axes_]
+    assert boxes[0].x1 < boxes[1].x0, "labels of the two axes are apart"
+    assert boxes[1].x1 <= display.figure_.bbox.x1
+    assert np.all(display.axes_[0].get_xticks() % 1 == 0), "there is no half of a class"
+
+
 def test_given_axes_are_drawn_in(blocks):
     confusion, groups = blocks(60, 30)
     _, ax = plt.subplots(figsize=(5, 1.5))

@@ -72,7 +72,7 @@ def test_data_that_will_not_do(files, tmp_path, capsys, arrays, message):
     [
         ({"data": "none.npz"}, "DATA must be a file"),
         ({"data": "model.skops"}, "DATA must"),
-        ({"model": "none.skops"}, "none.skops"),
+        ({"model": "none.skops"}, "MODEL must be a file"),
         ({"model": "data.npz"}, "hierlearn report: "),
     ],
 )
@@ -81,6 +81,12 @@ def test_files_that_will_not_do(files, tmp_path, capsys, changed, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_one_array_alone_will_not_do(files, tmp_path, capsys):
+    np.save(tmp_path / "rows.npy", np.eye(3))
+    assert run(files, "-o", tmp_path / "out.html", data=tmp_path / "rows.npy") == 1
+    assert "one array without a name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,10 @@ class TestErrors:
         with pytest.raises(TypeError, match="give partition="):
             gather(flat, *test)
 
+    def test_name_of_a_file(self, test):
+        with pytest.raises(TypeError, match="must be a fitted classifier. Got str instead"):
+            gather("model.skops", *test)
+
     def test_partitioner_alone(self):
         partitioner = ConfusionLinkagePartitioner(n_clusters=2).fit(np.eye(4) + 0.1)
         with pytest.raises(TypeError, match="must be a fitted classifier"):
