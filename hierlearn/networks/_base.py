@@ -29,6 +29,7 @@ from .._validation import (
     check_weights,
     fit_context,
 )
+from ..summary import SummaryMixin
 from ._data import BatchDataset, auto_batch_size, is_plain
 from ._forward import forward
 from ._outputs import Finish, LogitsMixin
@@ -45,7 +46,9 @@ from .auxiliary_training import train_with_heads
 from .soft_targets import SoftTargets
 
 
-class BaseTorchClassifier(CallbackSupportMixin, LogitsMixin, ClassifierMixin, BaseEstimator):
+class BaseTorchClassifier(
+    SummaryMixin, CallbackSupportMixin, LogitsMixin, ClassifierMixin, BaseEstimator
+):
     """A torch network as a scikit-learn classifier; a subclass says which network.
 
     See :class:`TorchClassifier` for the parameters.
@@ -120,6 +123,8 @@ class BaseTorchClassifier(CallbackSupportMixin, LogitsMixin, ClassifierMixin, Ba
     _branchable = True
     # Likewise: are rows read batch by batch, so that a view of them will do?
     _reads_batches = True
+    # Is the output layer another than one unit a class, to be priced beside that?
+    _beside_flat = False
     # A parameter of those networks that may carry auxiliary heads while they are trained.
     auxiliary: Any = None
     # What a teacher says of the rows, while a student is trained on it.
@@ -450,6 +455,19 @@ class BaseTorchClassifier(CallbackSupportMixin, LogitsMixin, ClassifierMixin, Ba
         found = found.astype(np.float64)
         found /= found.sum(axis=1, keepdims=True)
         return found
+
+    # -- what it costs -------------------------------------------------------------------------
+
+    def _prices(self) -> list[tuple[str, float, float]]:
+        """Return name, multiply-adds and parameters, of a flat network first where that differs."""
+        from .pricing import beside_flat, network_cost
+
+        try:
+            own = network_cost(self.module_, self._input_shape)
+            flat = beside_flat(self) if self._beside_flat else None
+        except ValueError:  # it cannot be followed without data
+            return []
+        return [("flat network", *flat), ("this network", *own)] if flat else [("network", *own)]
 
     # -- taking it elsewhere -------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from .._validation import (
     fit_context,
 )
 from ..confusion import fit_with_weight, seed_estimator
+from ..summary import SummaryMixin
 from ._base import BaseTorchClassifier
 from ._target import encode_target
 from .mlp import TorchMLPClassifier
@@ -38,7 +39,12 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class DistilledClassifier(
-    CallbackSupportMixin, LogProbaMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    SummaryMixin,
+    CallbackSupportMixin,
+    LogProbaMixin,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """A network that learns from another classifier's posteriors beside the labels.
 
@@ -312,6 +318,19 @@ class DistilledClassifier(
         check_is_fitted(self)
         answer: NDArray[Any] = getattr(self.student_, method)(check_rows(self, self.student_, X))
         return answer
+
+    # -- what it costs -------------------------------------------------------------------------
+
+    def _prices(self) -> list[tuple[str, float, float]]:
+        """Return name, multiply-adds and parameters: the teacher's, where known, the student's."""
+        teacher = unfrozen(self.teacher_)
+        known: list[tuple[str, float, float]] = []
+        if hasattr(teacher, "cost_report"):
+            cost = teacher.cost_report().total
+            known = [("teacher", cost.multiply_adds, cost.parameters)]
+        elif hasattr(teacher, "_prices"):
+            known = [("teacher", *price[1:]) for price in teacher._prices()[-1:]]
+        return [*known, *(("student", *price[1:]) for price in self.student_._prices()[-1:])]
 
     # -- the rest of the contract --------------------------------------------------------------
 

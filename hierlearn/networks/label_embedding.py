@@ -181,6 +181,8 @@ class LabelEmbeddingClassifier(BaseTorchClassifier):
     True
     """
 
+    _beside_flat = True
+
     _branchable = False
 
     _keeps_parts = True

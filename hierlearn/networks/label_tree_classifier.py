@@ -181,6 +181,8 @@ class MultiLabelDecompositionClassifier(BaseTorchClassifier):
     1
     """
 
+    _beside_flat = True
+
     # Its upper layer knows clusters of labels, which a branch of fewer labels has not.
     _branchable = False
 

@@ -48,6 +48,8 @@ class ManyClassClassifier(BaseTorchClassifier):
     dropout: float
     input_dropout: float
 
+    _beside_flat = True
+
     # Its upper layer knows clusters of classes, which a branch of fewer classes has not.
     _branchable = False
 

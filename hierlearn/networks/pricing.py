@@ -13,6 +13,7 @@ that looks at values, and so cannot be followed without data, also has a method 
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,6 +137,28 @@ def network_cost(module: nn.Module, input_shape: Sequence[int]) -> tuple[float, 
     layers = layer_costs(module, input_shape)
     multiply_adds = sum(layer.multiply_adds for layer in layers)
     return multiply_adds, sum(layer.parameters for layer in layers)
+
+
+def beside_flat(estimator: Any) -> tuple[float, int]:
+    """Price a network with one unit a class instead of the output layer that it has.
+
+    Parameters
+    ----------
+    estimator : BaseTorchClassifier
+        Fitted; its ``module_`` is a chain with a layer ``output``.
+
+    Returns
+    -------
+    multiply_adds, parameters : int
+    """
+    network: Any = estimator.module_
+    layers = [(name, layer) for name, layer in network.named_children()]
+    below = layers[: [name for name, _ in layers].index("output")]
+    products, numbers = (0.0, 0)
+    if below:
+        products, numbers = network_cost(nn.Sequential(OrderedDict(below)), estimator._input_shape)
+    n_classes, width = len(estimator.classes_), network.output.in_features
+    return products + width * n_classes, numbers + (width + 1) * n_classes
 
 
 def _shadow(module: nn.Module) -> nn.Module:

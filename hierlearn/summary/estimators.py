@@ -13,6 +13,7 @@ import numpy as np
 from .._names import readable_name
 from ..partition import LabelPartition
 from .clusters import ClusterFigures, cluster_figures
+from .networks import figure, network_costs, network_settings
 from .table import Names, Summary, Table
 
 _SHARES = {
@@ -21,37 +22,55 @@ _SHARES = {
 }
 
 
-def summarise(estimator: Any, max_clusters: int = 20) -> Summary:
-    """Summarise a fitted estimator with a partition; nothing is computed from data anew.
+def summarise(
+    estimator: Any, max_clusters: int = 20, names: Sequence[Any] | None = None
+) -> Summary:
+    """Summarise a fitted estimator; nothing is computed from data anew.
 
     Parameters
     ----------
-    estimator : HierarchicalDecompositionClassifier or SpecialistHeadAugmenter
-        Fitted.
+    estimator : HierarchicalDecompositionClassifier, SpecialistHeadAugmenter or network
+        Fitted. A network is a torch classifier or a DistilledClassifier.
     max_clusters : int, default=20
         Clusters listed at most.
+    names : sequence of length n_classes or None, default=None
+        What classes are called, in the order of ``classes_``; None takes these.
 
     Returns
     -------
     Summary
         Settings, accuracies where held-out scores are still there (files leave them out), cost,
         and a table of clusters for every partition.
+
+    Raises
+    ------
+    ValueError
+        If ``max_clusters`` or ``names`` is not such.
     """
     if max_clusters < 1:
         raise ValueError(f"max_clusters must be at least 1. Got {max_clusters} instead.")
+    if names is not None and len(names) != len(estimator.classes_):
+        raise ValueError(
+            f"names must have a name for each of the {len(estimator.classes_)} classes. Got "
+            f"{len(names)} instead."
+        )
     partitions = _partitions(estimator)
     clusters = " and ".join(str(partition.n_clusters) for partition in partitions)
     what = "labels" if getattr(estimator, "multilabel_", False) else "classes"
     title = f"{type(estimator).__name__}: {len(estimator.classes_)} {what}"
-    title += f" in {clusters} clusters" if clusters else ", no clusters"
-    tables = [_settings(estimator), _accuracies(estimator), _costs(estimator)]
+    if hasattr(estimator, "base_estimator_"):
+        title += f" in {clusters} clusters" if clusters else ", no clusters"
+        tables = [_settings(estimator), _accuracies(estimator), _costs(estimator)]
+    else:
+        title += f" in {clusters} clusters" if clusters else ""
+        tables = [_network_settings(estimator), network_costs(estimator._prices())]
     confusion = getattr(estimator, "confusion_", None)
     for number, partition in enumerate(partitions):
         caption = f"Clusters of round {number + 1}" if len(partitions) > 1 else "Clusters"
         visits = _visits(estimator, number)
         figures = None if confusion is None else cluster_figures(partition, confusion)
-        kind = estimator.confusion
-        table = _clusters(caption, partition, figures, visits, kind, max_clusters)
+        kind = getattr(estimator, "confusion", "")
+        table = _clusters(caption, partition, figures, visits, kind, max_clusters, names)
         last = number == len(partitions) - 1
         tables.append(table if last else replace(table, note=""))
     return Summary(title, tuple(table for table in tables if table is not None and table.rows))
@@ -59,7 +78,9 @@ def summarise(estimator: Any, max_clusters: int = 20) -> Summary:
 
 def _partitions(estimator: Any) -> Sequence[LabelPartition]:
     found = getattr(estimator, "partitions_", None)
-    return (estimator.partition_,) if found is None else found
+    if found is not None:
+        return found
+    return (estimator.partition_,) if hasattr(estimator, "partition_") else ()
 
 
 def _visits(estimator: Any, number: int) -> Any:
@@ -74,6 +95,14 @@ def _settings(estimator: Any) -> Table:
     members = _hierarchy_settings if hasattr(estimator, "fine_estimators_") else _head_settings
     rows = [("base", _kind(estimator.base_estimator_)), ("partition", _partition_text(estimator))]
     return Table("", (), (*rows, *members(estimator)), "ll")
+
+
+def _network_settings(estimator: Any) -> Table:
+    table = network_settings(estimator)
+    if not hasattr(estimator, "routing"):
+        return table
+    routing = _routing_text(estimator.routing, estimator.partition_.n_clusters)
+    return replace(table, rows=(*table.rows, ("routing", routing)))
 
 
 def _hierarchy_settings(estimator: Any) -> Iterable[tuple[str, str]]:
@@ -206,7 +235,7 @@ def _costs(estimator: Any) -> Table | None:
         return None
     whole = "hierarchy" if hasattr(estimator, "fine_estimators_") else "with heads"
     rows = [
-        (name, _count(cost.multiply_adds), _count(cost.parameters))
+        (name, figure(cost.multiply_adds), figure(cost.parameters))
         for name, cost in (("flat network", report.flat), (whole, report.total))
     ]
     ratio = "unknown" if np.isnan(report.ratio) else f"{report.ratio:.2f} x"
@@ -224,6 +253,7 @@ def _clusters(
     visits: Any,
     kind: str,
     max_clusters: int,
+    names: Sequence[Any] | None = None,
 ) -> Table:
     shown = _listed(partition, figures, max_clusters)
     left = partition.n_clusters - len(shown)
@@ -240,7 +270,8 @@ def _clusters(
     if visits is not None:
         heading, align = [*heading, "visits"], align + "r"
     order = "first classes" if figures is None else "most confused classes"
-    rows = tuple(_cluster_row(partition, cluster, figures, visits) for cluster in shown)
+    called = partition.classes.tolist() if names is None else list(names)
+    rows = tuple(_cluster_row(partition, cluster, figures, visits, called) for cluster in shown)
     return Table(caption, (*heading, order), rows, align + "l", note)
 
 
@@ -254,7 +285,11 @@ def _listed(
 
 
 def _cluster_row(
-    partition: LabelPartition, cluster: int, figures: ClusterFigures | None, visits: Any
+    partition: LabelPartition,
+    cluster: int,
+    figures: ClusterFigures | None,
+    visits: Any,
+    called: Sequence[Any],
 ) -> tuple[str | Names, ...]:
     named = partition.names is not None
     row = [readable_name(partition.cluster_names[cluster], 14) if named else str(cluster)]
@@ -268,12 +303,8 @@ def _cluster_row(
         codes = codes[np.lexsort((-figures.confused[codes], guest))]
     if visits is not None:
         row.append(_percent(visits[cluster]))
-    return (*row, Names(tuple(str(label) for label in partition.classes[codes].tolist())))
+    return (*row, Names(tuple(str(called[code]) for code in codes.tolist())))
 
 
 def _percent(value: float) -> str:
     return "" if np.isnan(value) else f"{100 * value:.1f}%"
-
-
-def _count(value: float) -> str:
-    return "unknown" if np.isnan(value) else f"{round(value):,}"

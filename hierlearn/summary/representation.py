@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.exceptions import NotFittedError
@@ -12,15 +13,20 @@ from .table import Summary
 
 
 class SummaryMixin:
-    """Give an estimator with a partition its ``summary()``, in notebooks below its diagram."""
+    """Give an estimator its ``summary()``, in notebooks below its diagram."""
 
-    def summary(self, max_clusters: int = 20) -> Summary:
+    def summary(self, max_clusters: int = 20, names: Sequence[Any] | None = None) -> Summary:
         """Say what was learnt: settings, accuracy a level, cost and clusters by name.
+
+        What an estimator does not have is left out.
 
         Parameters
         ----------
         max_clusters : int, default=20
             Clusters listed at most; of more, those most confused within are.
+        names : sequence of length n_classes or None, default=None
+            What classes are called, in the order of ``classes_``, which of several labels a
+            sample are numbers; None takes these.
 
         Returns
         -------
@@ -28,7 +34,7 @@ class SummaryMixin:
             Print it: 80 columns of a terminal hold it. A notebook shows it as HTML.
         """
         check_is_fitted(self)
-        return summarise(self, max_clusters)
+        return summarise(self, max_clusters, names)
 
     # Both are IPython's protocol, and scikit-learn's: the diagram first, the partition below it.
 

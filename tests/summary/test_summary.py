@@ -5,17 +5,30 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hierlearn import (
+    AdaptiveSoftmaxClassifier,
+    DistilledClassifier,
     HierarchicalDecompositionClassifier,
+    LabelEmbeddingClassifier,
     LabelPartition,
+    MultiLabelDecompositionClassifier,
+    PartitionSoftmaxClassifier,
+    SampledSoftmaxClassifier,
     SpecialistHeadAugmenter,
+    TorchClassifier,
+    TorchCNNClassifier,
     TorchMLPClassifier,
+    TransferClassifier,
 )
+from hierlearn.cost import estimator_cost
+from hierlearn.networks import mlp
 from hierlearn.summary import cluster_figures, summarise
 from hierlearn.summary.table import text_width
 
@@ -52,6 +65,29 @@ def augmented(digits):
     base = TorchMLPClassifier((16,), max_epochs=3, lr=0.01)
     clf = SpecialistHeadAugmenter(base, head_sizes=(4,), n_rounds=2, evaluate=1, random_state=0)
     return clf.fit(*digits)
+
+
+SMALL = TorchMLPClassifier((8,), max_epochs=2, random_state=0)
+NETWORKS = {
+    "perceptron": SMALL,
+    "stopped early": TorchMLPClassifier((8,), max_epochs=2, early_stopping=True, random_state=0),
+    "images": TorchCNNClassifier(
+        ("conv 3x3|4", "pool 2", "fc 16"), input_shape=(1, 8, 8), max_epochs=1, random_state=0
+    ),
+    "any module": TorchClassifier(max_epochs=1, random_state=0),
+    "transfer": TransferClassifier(mlp(64, 8, hidden_layer_sizes=(16,)), max_epochs=1),
+    "label tree": MultiLabelDecompositionClassifier((8,), max_epochs=2, random_state=0),
+    "embedding": LabelEmbeddingClassifier((8,), max_epochs=2, random_state=0),
+    "two levels": PartitionSoftmaxClassifier((8,), max_epochs=2, n_clusters=3, random_state=0),
+    "adaptive": AdaptiveSoftmaxClassifier((32,), max_epochs=1, cutoffs=[3], random_state=0),
+    "sampled": SampledSoftmaxClassifier((8,), max_epochs=1, random_state=0),
+    "student": DistilledClassifier(SMALL, TorchMLPClassifier((4,), max_epochs=1), random_state=0),
+}
+
+
+@pytest.fixture(scope="module")
+def networks(digits):
+    return {name: clone(network).fit(*digits) for name, network in NETWORKS.items()}
 
 
 class _Reader(html.parser.HTMLParser):
@@ -188,3 +224,74 @@ def test_classes_never_seen_count_for_nothing():
     figures = cluster_figures(partition, [[3, 1, 0], [0, 0, 0], [0, 0, 0]])
     assert figures.right.tolist() == [0.75, 0.0]
     assert figures.within.tolist() == [0.25, 0.0]
+
+
+# -- networks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_say_what_they_are_and_cost(name, networks):
+    clf = networks[name]
+    settings, cost, *clusters = clf.summary().tables
+    text = str(clf.summary())
+    assert text.startswith(f"{type(clf).__name__}: 10 classes")
+    assert max(text_width(line) for line in text.split("\n")) <= 80
+    rows = dict(settings.rows)
+    assert rows["reads"] == ("rows of 1 x 8 x 8" if name == "images" else "64 features")
+    assert rows["trained"].startswith("1 epoch, " if len(clf.history_) == 1 else "2 epochs, ")
+    assert ("held-out" in rows["trained"]) == (name == "stopped early")
+    price = estimator_cost(getattr(clf, "student_", clf))
+    own = [row for row in cost.rows if row[0] != "ratio"][-1]
+    assert own[1:] == (f"{round(price.multiply_adds):,}", f"{round(price.parameters):,}")
+    assert len(clusters) == hasattr(clf, "partition_")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_are_shown_in_notebooks(name, networks):
+    page = networks[name]._repr_html_()
+    assert page.count('<div class="hierlearn-summary">') == 1
+    assert "script" not in _Reader(networks[name].summary().to_html()).tags
+    assert "hierlearn-summary" not in clone(networks[name])._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["label tree", "embedding", "two levels", "adaptive", "sampled"])
+def test_special_output_layers_are_priced_beside_a_flat_one(name, networks, digits):
+    hidden = networks[name].hidden_layer_sizes
+    flat = estimator_cost(TorchMLPClassifier(hidden, max_epochs=1).fit(*digits))
+    (label, *figures), *_ = networks[name].summary().tables[1].rows
+    assert label == "flat network"
+    assert figures == [f"{flat.multiply_adds:,}", f"{flat.parameters:,}"]
+
+
+def test_clusters_of_labels_go_by_the_names_given():
+    X, y = make_multilabel_classification(200, 8, n_classes=6, random_state=0)
+    clf = MultiLabelDecompositionClassifier((8,), max_epochs=1, routing=1, random_state=0).fit(X, y)
+    names = [f"label {i}" for i in "abcdef"]
+    settings, _, clusters = clf.summary(names=names).tables
+    n_clusters = clf.partition_.n_clusters
+    assert dict(settings.rows)["routing"] == f"the 1 most probable of {n_clusters} clusters"
+    assert "6 labels in" in str(clf.summary())
+    for cluster, row in enumerate(clusters.rows):
+        assert list(row[-1].names) == [names[i] for i in clf.partition_.members(cluster)]
+    with pytest.raises(ValueError, match=r"a name for each of the 6 classes\. Got 2 instead"):
+        clf.summary(names=names[:2])
+
+
+def test_student_stands_beside_its_teacher(networks):
+    settings, cost = networks["student"].summary().tables
+    rows = dict(settings.rows)
+    assert (rows["teacher"], rows["student"]) == ("TorchMLPClassifier", "TorchMLPClassifier")
+    assert [row[0] for row in cost.rows] == ["teacher", "student", "ratio"]
+
+
+def test_network_without_a_known_price_has_no_cost(digits):
+    class Odd(torch.nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.layer = torch.nn.Linear(n_features, n_outputs)
+
+        def forward(self, x):
+            return self.layer(x) * float(x.sum() > 0)
+
+    clf = TorchClassifier(Odd, max_epochs=1).fit(*digits)
+    assert len(clf.summary().tables) == 1
