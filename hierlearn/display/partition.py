@@ -164,7 +164,7 @@ class PartitionDisplay:
         self.bars_ = _bars.draw_stacked(left, {"classes": own, "overlap": more}, colors)
         _bars.name_rows(left, names)
         _bars.write_ends(left, own + more, [_size(*pair) for pair in zip(own, more, strict=True)])
-        left.xaxis.get_major_locator().set_params(integer=True)
+        left.locator_params(axis="x", integer=True)
         left.set_xlabel("Classes" + (", paler: by overlap" if more.any() else ""), fontsize=9)
         if self.figures_ is None:
             return

@@ -254,7 +254,7 @@ class TestErrors:
             gather(flat, *test)
 
     def test_name_of_a_file(self, test):
-        with pytest.raises(TypeError, match="must be a fitted classifier. Got str instead"):
+        with pytest.raises(TypeError, match=r"must be a fitted classifier\. Got str instead"):
             gather("model.skops", *test)
 
     def test_partitioner_alone(self):
