@@ -341,6 +341,14 @@ def test_callbacks_are_told_of_stages_and_networks(train, n_jobs, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_callbacks_are_told_of_epochs(train):
+    pytest.importorskip("sklearn.callback", reason="since scikit-learn 1.9")
+    recorder = Recorder()
+    clone(FITS["network"]).set_callbacks(recorder).fit(*train)
+    assert recorder.begun == ["fit", "training", "epochs", "epochs", "epochs", "epochs"]
+    assert sorted(recorder.begun) == sorted(recorder.ended)
+
+
 def test_callbacks_are_torn_down_after_an_error(hierarchy, train):
     pytest.importorskip("sklearn.callback", reason="since scikit-learn 1.9")
     recorder = Recorder()
