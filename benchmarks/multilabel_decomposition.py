@@ -9,10 +9,11 @@ MultiLabelDecompositionClassifier: all clusters asked ("tree, soft"), the K most
 napkinXC's probabilistic label tree, run by a Python that has napkinxc, in its own environment.
 
 Learning rates of both networks, and how much negatives count in the tree, are those with the best
-mean mAP@50 on fifths of the training rows, --tuning-seeds of them, with seeds that are not measured. Then everything is trained
-on all training rows, with each seed, in a process of its own, and scored on the test rows of the
-official split. Times are processor seconds; memory is what a process grew by while it fitted and
-predicted. Differences are paired by seed, intervals are Student's. Set OMP_NUM_THREADS=1.
+mean mAP@50 on fifths of the training rows, --tuning-seeds of them, with seeds that are not
+measured. Then everything is trained on all training rows, with each seed, in a process of its own,
+and scored on the test rows of the official split. Times are processor seconds; memory is what a
+process grew by while it fitted and predicted. Differences are paired by seed, intervals are
+Student's. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
