@@ -14,7 +14,6 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from hierlearn._given import as_labels, validate_data
-from hierlearn._given import as_labels, validate_data
 from hierlearn._input import as_read_by
 from hierlearn._validation import check_class_codes, fit_context, safe_indexing
 from hierlearn.confusion import StreamingConfusion, confusion_from_scores, label_codes
