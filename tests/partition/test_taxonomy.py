@@ -116,5 +116,5 @@ def test_nothing_to_take_the_classes_from():
 def test_y_must_be_classes():
     with pytest.raises(ValueError, match="continuous"):
         TaxonomyPartitioner().fit(None, [0.5, 1.25])
-    with pytest.raises(ValueError, match="y must hold a label .* infinity"):
+    with pytest.raises(ValueError, match=r"y must hold a label .* infinity"):
         TaxonomyPartitioner().fit(None, [0.0, np.inf])
