@@ -8,30 +8,50 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import sys
 import types
 import weakref
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
 import joblib
 import numpy as np
 from scipy import sparse
+from sklearn import get_config
 
 from . import __version__
+from ._code import (
+    code_parts,
+    function_in,
+    goes_by_version,
+    is_found_by_name,
+    members_of,
+    name_of,
+    references_of,
+    version_of,
+)
 from ._rows import RowView, SelectedRows
 
 __all__ = ["KnownDigests", "UnknownContentError", "content_digest"]
 
 # Parameters that say how fast or how loud a fit is, and where it is kept, but not what comes of it.
 _IRRELEVANT = {"n_jobs", "verbose", "memory"}
+# Settings of scikit-learn that change what a step is given.
+_CONFIGURED = {"transform_output", "enable_metadata_routing", "array_api_dispatch"}
+# torch need not have been imported for the usual ones.
+_USUAL = [
+    *(("transform_output", "default"), ("enable_metadata_routing", False)),
+    *(("array_api_dispatch", False), ("type", "torch.float32"), ("deterministic", False)),
+    *(("products", "highest"), ("denormal", True)),
+]
 # What every fit depends on.
-_VERSIONED = ("numpy", "scipy", "scikit-learn", "torch")
-# Where packages are installed, whose code goes by their version; all other code is looked at.
-_INSTALLED = {"site-packages", "dist-packages"}
+_VERSIONED = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
+# All others, and their subclasses, are more than what is printed of them.
+_SCALARS = {type(None), bool, int, float, complex, str, bytes}
 # Arrays from this size on are remembered, so that many keys of one fit look at them once.
 _LARGE_BYTES = 2**20
 _BLOCK_ROWS = 256
@@ -102,7 +122,14 @@ def content_digest(*parts: Any, known: KnownDigests | None = None) -> str:
     """
     digest = _Digest(known)
     digest.feed(_versions())
-    digest.feed(parts)
+    digest.feed(_settings())
+    try:
+        digest.feed(parts)
+    except UnknownContentError:
+        raise
+    except Exception as error:  # sparse tensors, nesting without end, somebody's __reduce__
+        reason = str(error).partition("\n")[0]
+        raise UnknownContentError(f"something that cannot be looked at: {reason}") from error
     return digest.value.hexdigest()[:_N_DIGITS]
 
 
@@ -113,6 +140,20 @@ def _versions() -> dict[str, str]:
     return {"hierlearn": __version__, **others}
 
 
+def _settings() -> list[tuple[str, Any]]:
+    """Return what is set for the whole process, is not as it was at first, and moves results."""
+    found = [(name, value) for name, value in get_config().items() if name in _CONFIGURED]
+    found.append(("denormal", sys.float_info.min / 2 > 0))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        found += [
+            ("type", str(torch.get_default_dtype())),
+            ("deterministic", torch.are_deterministic_algorithms_enabled()),
+            ("products", torch.get_float32_matmul_precision()),
+        ]
+    return [setting for setting in found if setting not in _USUAL]
+
+
 class _Digest:
     """A hash that is fed with objects, each behind a tag and a length."""
 
@@ -120,10 +161,12 @@ class _Digest:
         self.value = sha256()
         self.known = known
         self._within: list[int] = []
+        self._seen: dict[int, tuple[int, Any]] = {}
+        self._n_within_code = 0
 
     def feed(self, thing: Any) -> None:
         """Add an object."""
-        if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
+        if type(thing) in _SCALARS:
             self._scalar(thing)
         elif id(thing) in self._within:  # it holds itself
             self._tag("within", len(self._within) - self._within.index(id(thing)))
@@ -147,11 +190,11 @@ class _Digest:
             self._array(thing)
         elif isinstance(thing, np.generic):
             self._array(np.asarray(thing))
-        elif isinstance(thing, list | tuple):
+        elif type(thing) in (list, tuple):
             self._series(type(thing).__name__, thing)
-        elif isinstance(thing, dict):
+        elif type(thing) is dict:
             self._series(type(thing).__name__, [item for pair in thing.items() for item in pair])
-        elif isinstance(thing, set | frozenset):
+        elif type(thing) in (set, frozenset):
             digests = sorted(content_digest(element) for element in thing)
             self._series(type(thing).__name__, digests)
         elif isinstance(thing, type):
@@ -178,13 +221,12 @@ class _Digest:
             self._sparse(thing)
         elif isinstance(thing, joblib.Memory):
             self._tag("memory")
-        elif isinstance(thing, types.ModuleType | types.BuiltinFunctionType | np.ufunc):
-            self._series("named", [_name_of(thing), getattr(thing, "__self__", None)])
+        elif isinstance(thing, types.ModuleType):
+            self._series("named", [thing.__name__, version_of(thing)])
+        elif isinstance(thing, types.BuiltinFunctionType):
+            self._series("named", [name_of(thing), getattr(thing, "__self__", None)])
         elif isinstance(thing, np.random.RandomState):
             self._series("random", [thing.get_state(legacy=False)])
-        elif is_dataclass(thing):
-            self._class(type(thing))
-            self.feed([(field.name, getattr(thing, field.name)) for field in fields(thing)])
         elif _is_tensor(thing):
             self._tensor(thing)
         elif hasattr(thing, "get_params"):
@@ -192,10 +234,19 @@ class _Digest:
         elif hasattr(thing, "named_modules"):
             self._class(type(thing))
             self.feed(sorted(vars(thing).items()))
+            self.feed(_shared(thing))
+        elif is_dataclass(thing):
+            self._class(type(thing))
+            held = {field.name: getattr(thing, field.name) for field in fields(thing)}
+            if not goes_by_version(type(thing)):
+                held |= getattr(thing, "__dict__", {})
+            self.feed(held)
         else:
             self._reduced(thing)
 
     def _array(self, array: np.ndarray) -> None:
+        if isinstance(array, np.matrix):  # in which * is another product
+            self._tag("matrix")
         if isinstance(array, np.ma.MaskedArray):
             self._series("masked", [np.asarray(array.data), np.ma.getmaskarray(array)])
             return
@@ -237,44 +288,59 @@ class _Digest:
 
     def _estimator(self, estimator: Any) -> None:
         self._class(type(estimator))
-        held = sorted((k, v) for k, v in vars(estimator).items() if k not in _IRRELEVANT)
-        self.feed(held)
+        held = sorted(vars(estimator).items(), key=itemgetter(0))
+        self.feed([(name, value) for name, value in held if not _is_irrelevant(name, value)])
         extras = getattr(estimator, "_fit_setting", None)
         self.feed(None if extras is None else extras())
 
     def _class(self, cls: type) -> None:
         self._tag("class")
-        self._series("named", [_name_of(cls), _version_of(cls)])
+        self._series("named", [name_of(cls), version_of(cls)])
+        if goes_by_version(cls) or self._was_seen(cls):
+            return
         for base in cls.__mro__:
-            if _goes_by_version(base):
+            self._series("named", [name_of(base), version_of(base)])
+            if goes_by_version(base):
                 continue
-            for name, member in sorted(vars(base).items()):
-                function = _function_in(member)
-                if function is not None:
-                    self._series("method", [_name_of(base), name])
-                    self._code(function)
+            for name, member in members_of(base):
+                self._series("member", [name_of(base), name])
+                for part in member if isinstance(member, tuple) else (member,):
+                    self._reference(part)
 
     def _function(self, function: types.FunctionType) -> None:
-        if not _found_by_name(function):
+        if not self._n_within_code and not is_found_by_name(function):
             raise UnknownContentError(
                 f"{function.__module__}.{function.__qualname__}, a function without a name of its "
                 "own in a module"
             )
-        self._series("function", [_name_of(function), _version_of(function)])
-        if not _goes_by_version(function):
+        self._series("function", [name_of(function), version_of(function)])
+        if not (goes_by_version(function) and is_found_by_name(function)):
             self._code(function)
 
     def _code(self, function: types.FunctionType) -> None:
-        self.feed(_code_parts(function.__code__))
-        self.feed([function.__defaults__, function.__kwdefaults__])
-        for cell in function.__closure__ or ():
-            held = _contents(cell)
-            if isinstance(held, types.FunctionType) and id(held) not in self._within:
-                self._within.append(id(held))  # what a decorator wraps, or the function itself
-                self._code(held)
-                self._within.pop()
-            elif not isinstance(held, type | types.FunctionType):  # super() holds the class
-                self.feed(held)
+        if self._was_seen(function):
+            return
+        self.feed(code_parts(function.__code__))
+        own = {name: held for name, held in vars(function).items() if name != "__wrapped__"}
+        self._reference((function.__defaults__, function.__kwdefaults__, own))
+        for name, held in references_of(function):
+            self.feed(name)
+            self._reference(held)
+
+    def _reference(self, held: Any) -> None:
+        """Add what code refers to: functions need no name here, for they will not be pickled."""
+        self._n_within_code += 1
+        self.feed(function_in(held) or held)
+        self._n_within_code -= 1
+
+    def _was_seen(self, thing: Any) -> bool:
+        """Tell whether the code of a thing was added before, and if so, add where."""
+        number, _ = self._seen.get(id(thing), (None, None))
+        if number is not None:
+            self._tag("seen", number)
+            return True
+        self._seen[id(thing)] = len(self._seen), thing
+        return False
 
     def _reduced(self, thing: Any) -> None:
         """Add whatever pickle would write."""
@@ -285,7 +351,7 @@ class _Digest:
         except Exception as error:
             raise UnknownContentError(f"an object of type {type(thing).__name__}") from error
         if isinstance(reduced, str):
-            self._series("named", [_name_of(type(thing)), reduced])
+            self._series("named", [name_of(type(thing)), reduced])
             return
         maker, args, *rest = reduced
         state, items, pairs = (*rest, None, None, None)[:3]
@@ -323,59 +389,20 @@ def _is_tensor(thing: Any) -> bool:
     return torch is not None and isinstance(thing, torch.Tensor)
 
 
-def _name_of(thing: Any) -> str:
-    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", "")
-    return f"{getattr(thing, '__module__', None) or ''}.{name}"
+def _is_irrelevant(name: str, value: Any) -> bool:
+    """Tell whether an attribute only has to do with how a fit is run; memory may mean anything."""
+    places = str | os.PathLike | joblib.Memory | None
+    return name in _IRRELEVANT and (name != "memory" or isinstance(value, places))
 
 
-def _top(thing: Any) -> str:
-    return (getattr(thing, "__module__", None) or "").partition(".")[0]
-
-
-def _version_of(thing: Any) -> str | None:
-    """Return the version that a module's package gives itself, or that of Python."""
-    top = _top(thing)
-    if top in sys.stdlib_module_names:
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
-    version = getattr(sys.modules.get(top), "__version__", None)
-    return version if isinstance(version, str) else None
-
-
-def _goes_by_version(thing: Any) -> bool:
-    """Tell whether code is that of a release, and not the user's own."""
-    top = _top(thing)
-    if top in ("hierlearn", "builtins") or top in sys.stdlib_module_names:
-        return top != "__main__"
-    file = getattr(sys.modules.get(top), "__file__", None)
-    installed = file is not None and not _INSTALLED.isdisjoint(Path(file).parts)
-    return installed and _version_of(thing) is not None
-
-
-def _found_by_name(function: Any) -> bool:
-    found: Any = sys.modules.get(function.__module__)
-    for part in function.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is function or getattr(found, "__func__", None) is function
-
-
-def _function_in(member: Any) -> types.FunctionType | None:
-    """Return the function of a class's member, if it has one."""
-    if isinstance(member, property):
-        member = member.fget
-    member = getattr(member, "__func__", member)
-    return member if isinstance(member, types.FunctionType) else None
-
-
-def _code_parts(code: types.CodeType) -> tuple[Any, ...]:
-    """Return what code does, without the place where it stands."""
-    constants = tuple(
-        _code_parts(part) if isinstance(part, types.CodeType) else part for part in code.co_consts
-    )
-    return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars
-
-
-def _contents(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
+def _shared(module: Any) -> list[tuple[str, str]]:
+    """Return the names of weights that are others', too, with the first name of each."""
+    first: dict[tuple[Any, ...], str] = {}
+    found = []
+    named = (module.named_parameters, module.named_buffers)
+    for name, tensor in (pair for each in named for pair in each(remove_duplicate=False)):
+        place = tensor.data_ptr() or id(tensor), tuple(tensor.shape), tensor.stride()
+        owner = first.setdefault(place, name)
+        if owner != name:
+            found.append((name, owner))
+    return found

@@ -15,12 +15,13 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import joblib
-from joblib import cpu_count, effective_n_jobs
+from joblib import cpu_count, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.parallel import Parallel, delayed
 
 from hierlearn._progress import part, watched
+from hierlearn._shipping import Parcel, dask_client, opened, pack, put_on_workers
 
 __all__ = ["run_tasks", "thread_share"]
 
@@ -74,12 +75,11 @@ def run_tasks(
         n_tasks = len(tasks)
     if n_tasks == 0:
         return []
-    if n_tasks == 1:
-        n_jobs = 1  # one task needs no worker
-    n_threads = _share_of(effective_n_jobs(n_jobs))
-    calls = (delayed(_run)(i, function, task, n_threads) for i, task in enumerate(tasks))
+    n_threads = thread_share() if n_tasks == 1 else _share_of(effective_n_jobs(n_jobs))
+    finish = _here if n_tasks == 1 else _finished  # one task needs no worker
     results: list[Any] = [None] * n_tasks
-    with _restoring_threads(n_threads), closing(_finished(calls, n_jobs)) as finished:
+    calls = ((i, function, n_threads, task) for i, task in enumerate(tasks))
+    with _restoring_threads(n_threads), closing(finish(calls, n_jobs)) as finished:
         for i, result in watched(finished, n_tasks, stage):
             results[i] = result
     return results
@@ -95,10 +95,29 @@ def thread_share() -> int | None:
     return getattr(_SHARE, "n_threads", None)
 
 
+def _here(calls: Iterable[Any], n_jobs: int | None) -> Generator[tuple[int, Any], None, None]:
+    """Yield what calls return, made by no worker."""
+    for call in calls:
+        yield _run(*call)
+
+
 def _finished(calls: Iterable[Any], n_jobs: int | None) -> Generator[tuple[int, Any], None, None]:
     """Yield what calls return, as soon as the backend says so."""
-    tells = getattr(get_active_backend()[0], "supports_return_generator", False)
-    yield from Parallel(n_jobs=n_jobs, return_as=_AS_FINISHED if tells else "list")(calls)
+    backend, _ = get_active_backend()
+    # With a single worker joblib works here.
+    client = dask_client(backend) if effective_n_jobs(n_jobs) > 1 else None
+    sent = calls if client is None else _sent(calls, client)
+    tells = getattr(backend, "supports_return_generator", False)
+    parallel = Parallel(n_jobs=n_jobs, return_as=_AS_FINISHED if tells else "list")
+    yield from parallel(delayed(_run)(*call) for call in sent)
+
+
+def _sent(calls: Iterable[Any], client: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield calls as workers on other machines get them: what several of them hold is there."""
+    parcels, shared = pack(calls)
+    there = put_on_workers(client, shared)
+    for parcel in parcels:
+        yield (parcel, *(there[place] for place in parcel.shared))
 
 
 def _share_of(n_workers: int) -> int | None:
@@ -109,10 +128,13 @@ def _share_of(n_workers: int) -> int | None:
     return max(1, (cpu_count() if share is None else share) // n_workers)
 
 
-def _run(
-    index: int, function: Callable[..., Any], task: tuple[Any, ...], n_threads: int | None
-) -> tuple[int, Any]:
+def _run(*call: Any) -> tuple[int, Any]:
     """Run one task in its worker."""
+    if isinstance(call[0], Parcel):
+        # Or what the task runs would by default be spread over the whole cluster in turn.
+        with parallel_config("threading", n_jobs=1):
+            return _run(*opened(call[0], call[1:]))
+    index, function, n_threads, task = call
     with _limited_to(n_threads), part():
         return index, function(*task)
 

@@ -1,8 +1,13 @@
 """What counts as the same content."""
 
+import enum
+import functools
 import io
 import subprocess
 import sys
+import types
+from collections import defaultdict, namedtuple
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,8 +15,10 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from hierlearn import HierarchicalDecompositionClassifier, LabelPartition, TorchMLPClassifier
@@ -134,6 +141,156 @@ def test_code_of_the_user_counts(monkeypatch):
     assert before[1] != after[1]
 
 
+def _written(source, name="Net", **known):
+    """Return what a module of the user's defines."""
+    module = {"__name__": "own", "nn": torch.nn, "functools": functools, **known}
+    exec(source, module)
+    return module[name]
+
+
+def _helpers(constant):
+    module = types.ModuleType("own_helpers")
+    exec(f"def helper(x): return x + {constant}", module.__dict__)
+    return module
+
+
+READS = "class Net(nn.Module):\n  def forward(self, x): return {} + x"
+EDITS = {
+    "constant": ("class Net(nn.Module):\n  width = {}", "1", "2"),
+    "base": ("class Net({}): pass", "nn.ReLU", "nn.Tanh"),
+    "property": ("class Net:\n  f = property(None, lambda s, v: {})", "1", "2"),
+    "inner class": ("class Net:\n  class A:\n    def f(s): return {}", "1", "2"),
+    "arguments": ("class Net:\n  def f(s, a, {}b): return a", "", "*, "),
+    "wrapped": ("class Net:\n  @functools.lru_cache\n  def f(s): return {}", "1", "2"),
+    "cached": ("class Net:\n  @functools.cached_property\n  def f(s): return {}", "1", "2"),
+    "static": ("class Net:\n  @staticmethod\n  def f(): return {}", "1", "2"),
+    "name outside": (f"K = {{}}\n{READS.format('K')}", "1", "2"),
+    "function outside": (f"def h(x): return {{}}\n{READS.format('h(x)')}", "1", "2"),
+    "table outside": (f"T = {{{{0: lambda: {{}}}}}}\n{READS.format('T[0]()')}", "1", "2"),
+    "tried": (
+        "class Net:\n  def f(s):\n    try:\n      a()\n{}    except E:\n      c()\n{}",
+        ("      b()\n", ""),
+        ("", "    b()\n"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_edited_classes_have_other_digests(name):
+    source, one, other = EDITS[name]
+    texts = [source.format(*([what] if isinstance(what, str) else what)) for what in (one, other)]
+    digests = [content_digest(_written(text)) for text in (texts[0], texts[0], texts[1])]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_functions_of_modules_of_the_user_count():
+    source = READS.format("helpers.helper(x)")
+    one, same, other = (
+        content_digest(_written(source, helpers=_helpers(constant))) for constant in (1, 1, 2)
+    )
+    assert one == same != other
+
+
+def test_what_classes_are_made_around_counts():
+    source = "def make(act):\n  class Net:\n    def f(s, x): return act()(x)\n  return Net"
+    make = _written(source, "make")
+    kinds = torch.nn.ReLU, torch.nn.Tanh, torch.relu, torch.tanh, lambda: 1, lambda: 2
+    assert len({content_digest(make(kind)) for kind in kinds}) == len(kinds)
+    assert content_digest(make(kinds[0])) == content_digest(make(kinds[0]))
+
+
+class _Texts(list):
+    pass
+
+
+class _Remembering(GaussianNB):
+    def __init__(self, memory=None):
+        self.memory = memory
+
+
+@dataclass(eq=False)
+class _Described(torch.nn.Module):
+    n_inputs: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(self.n_inputs, 2)
+
+
+def _with_attribute(value):
+    made = _Texts(["a"])
+    made.factor = value
+    return made
+
+
+def _tied(tie):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    network[1].load_state_dict(network[0].state_dict())
+    if tie:
+        network[1].weight = network[0].weight
+    return network
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        lambda: (_with_attribute(1), _with_attribute(2)),
+        lambda: (defaultdict(int, a=1), defaultdict(float, a=1)),
+        lambda: (namedtuple("P", "a b")(1, 2), namedtuple("P", "b a")(1, 2)),
+        lambda: (enum.Enum("E", {"A": 1}).A, enum.Enum("E", {"A": 2}).A),
+        lambda: (_Remembering(1), _Remembering(2)),
+        lambda: (_Described(3), _Described(3)),
+        lambda: (np.array([0.0]), np.array([-0.0])),
+        lambda: (sparse.csr_array(([1, 0], ([0, 1], [0, 1]))), sparse.csr_array([[1, 0], [0, 0]])),
+        lambda: (pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"b": [2], "a": [1]})),
+        lambda: (pd.Categorical(["u"], ["u", "v"]), pd.Categorical(["u"], ["v", "u"])),
+    ],
+)
+def test_what_is_almost_the_same_has_another_digest(pair):
+    one, other = pair()
+    assert content_digest(one) != content_digest(other)
+
+
+def test_weights_that_are_shared_are_not_copies():
+    torch_state = torch.random.get_rng_state()
+    digests = []
+    for tie in (True, True, False):
+        torch.manual_seed(0)
+        digests.append(content_digest(_tied(tie)))
+    torch.random.set_rng_state(torch_state)
+    assert digests[0] == digests[1] != digests[2]
+
+
+SETTINGS = {
+    "type": (torch.set_default_dtype, torch.float64, torch.float32),
+    "deterministic": (torch.use_deterministic_algorithms, True, False),
+    "products": (torch.set_float32_matmul_precision, "medium", "highest"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_torch_count(name):
+    change, value, usual = SETTINGS[name]
+    before = content_digest(1)
+    try:
+        change(value)
+        assert content_digest(1) != before
+    finally:
+        change(usual)
+    assert content_digest(1) == before
+
+
+@pytest.mark.parametrize(
+    "set_to", [{"transform_output": "pandas"}, {"enable_metadata_routing": True}]
+)
+def test_settings_of_sklearn_count(set_to):
+    before = content_digest(1)
+    with config_context(**set_to):
+        assert content_digest(1) != before
+    with config_context(assume_finite=True):
+        assert content_digest(1) == before
+
+
 def test_versions_count(monkeypatch):
     before = content_digest(1)
     content._versions.cache_clear()
@@ -143,7 +300,9 @@ def test_versions_count(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "thing", [lambda: 0, io.BytesIO, iter], ids=["lambda", "stream", "iterator"]
+    "thing",
+    [lambda: 0, io.BytesIO, iter, torch.eye(2).to_sparse(), np.frompyfunc(abs, 1, 1)],
+    ids=["lambda", "stream", "iterator", "sparse tensor", "own ufunc"],
 )
 def test_what_has_no_content_is_refused(thing, tmp_path):
     if thing is io.BytesIO:
@@ -152,8 +311,16 @@ def test_what_has_no_content_is_refused(thing, tmp_path):
         thing = (i for i in [1])
     with pytest.raises(UnknownContentError):
         content_digest({"param": [thing]})
-    if hasattr(thing, "close"):
+    if isinstance(thing, io.IOBase):
         thing.close()
+
+
+def test_endless_nesting_is_refused():
+    nested = []
+    for _ in range(3000):
+        nested = [nested]
+    with pytest.raises(UnknownContentError, match="cannot be looked at"):
+        content_digest(nested)
 
 
 def test_what_holds_itself_has_a_digest():

@@ -20,6 +20,8 @@ GUIDES = sorted(
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_blocks_run(name, tmp_path, monkeypatch):
+    if name == "distributed.md":
+        pytest.importorskip("distributed", reason="distributed (extra dask) runs the cluster")
     if name == "export.md":
         pytest.importorskip("onnxruntime", reason="onnxruntime runs what is exported")
     if name == "saving.md":

@@ -32,7 +32,8 @@ ROOMS = {
     "_input": {"exceptions", "_validation", "_rows", "_given"},
     "_progress": set(),
     "_tasks": {"_progress"},
-    "_content": {"_rows"},
+    "_code": set(),
+    "_content": {"_rows", "_code"},
     "_caching": {"_content"},
     "confusion": {
         "_caching",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn import functional
 from .._progress import count, counting
 from .._rows import RowView
 from ._data import BatchDataset, as_tensor
-from ._runtime import isolated, threads
+from ._runtime import autocast_dtype, isolated, resolve_device, threads
 from ._skorch import TrainingPlan, check_still_finite
 from ._stacked_chain import ChainShape, Dropping, StackedChain, chain_shape
 from ._stacked_optim import StackedOptimizer, learning_rates
@@ -67,6 +68,21 @@ class MemberRun:
     def n_weights(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def here(self) -> MemberRun:
+        """Return the run on the device of the process that asks, perhaps a worker elsewhere."""
+        device = resolve_device(self.estimator.device)
+        if device == self.plan.device:
+            self.module.to(device)
+            return self
+        autocast = autocast_dtype(device, self.estimator.mixed_precision)
+        plan = replace(self.plan, device=device, autocast=autocast)
+        return replace(self, plan=plan, module=self.module.to(device))
+
+    def __getstate__(self) -> dict[str, Any]:
+        on_cpu = all(parameter.device.type == "cpu" for parameter in self.module.parameters())
+        module = self.module if on_cpu else copy.deepcopy(self.module).cpu()
+        return {**vars(self), "module": module}
 
     @property
     def n_inputs(self) -> int:

@@ -204,10 +204,13 @@ def _train(
     """Train a stack; return networks and histories, for another process may have trained them."""
     if cache is not None:
         return cache.part("stack", tuple(map(_content, stack)), lambda: _train(stack))
+    stack = [run.here() for run in stack]
     first = stack[0]
     alone = first.key is None or not worth_stacking(first.n_weights, first.plan.device.type)
     histories = [_train_alone(run) for run in stack] if alone else train_together(stack)
-    return [(run.module.eval(), history) for run, history in zip(stack, histories, strict=True)]
+    # From the CPU, for who gets them may have no such device.
+    modules = [run.module.cpu().eval() for run in stack]
+    return list(zip(modules, histories, strict=True))
 
 
 def _content(run: MemberRun) -> tuple[Any, ...]:

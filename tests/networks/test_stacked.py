@@ -1,5 +1,7 @@
 """Networks trained in one pass end as those trained in turn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from hierlearn import (
 from hierlearn.networks import stacked
 from hierlearn.networks._stacked_chain import StackedChain, chain_shape
 from hierlearn.networks._stacked_optim import learning_rates
+from hierlearn.networks._stacked_run import member_run
 from hierlearn.networks.branching import split_classifier
 from hierlearn.networks.stacked import can_stack, fit_stacked, plan_stacks
 
@@ -306,3 +309,11 @@ def test_nothing_to_fit():
     assert fit_stacked([], []) == []
     assert plan_stacks([]) == []
     assert not can_stack("no estimator")
+
+
+def test_a_stack_is_trained_on_the_device_of_its_worker(datasets):
+    estimator = clone(MLP).set_params(random_state=0)
+    run = member_run(estimator, *estimator._begin(*datasets[0]))
+    from_elsewhere = replace(run, plan=replace(run.plan, device=torch.device("cuda:7")))
+    assert from_elsewhere.here().plan.device == run.plan.device
+    assert run.here() is run
