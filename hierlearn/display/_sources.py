@@ -18,6 +18,35 @@ if TYPE_CHECKING:
     from hierlearn.partition import LabelPartition
 
 
+def holder_of(estimator: Any, X: Any = None) -> tuple[Any, Any]:
+    """Return what holds the partition in a Pipeline or a search, and X as it sees it.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A fitted estimator.
+    X : array-like, default=None
+        Samples as the estimator takes them, or none.
+
+    Returns
+    -------
+    holder : estimator instance
+        The last step of the Pipeline, of the best estimator of the search; else the estimator.
+    X : array-like or None
+        Samples as the holder takes them.
+    """
+    while not hasattr(estimator, "partition_"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            if X is not None and len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+        else:
+            break
+    return estimator, X
+
+
 def partition_of(estimator: Any) -> LabelPartition:
     """Return the partition of a fitted classifier or partitioner.
 
@@ -38,12 +67,13 @@ def partition_of(estimator: Any) -> LabelPartition:
     TypeError
         If it has no partition, fitted or not.
     """
+    estimator, _ = holder_of(estimator)
     check_is_fitted(estimator)
     if not hasattr(estimator, "partition_"):
         raise TypeError(
             "estimator must be fitted with a partition of its classes (`partition_`), as "
             "HierarchicalDecompositionClassifier and the partitioners are. "
-            f"Got {type(estimator).__name__} instead."
+            f"Got {type(estimator).__name__} instead; from_predictions takes a partition."
         )
     return estimator.partition_
 
@@ -61,6 +91,7 @@ def linkage_of(estimator: Any) -> NDArray[Any] | None:
     linkage : ndarray of shape (K - 1, 4) or None
         The matrix, None where the partition was not made by linkage.
     """
+    estimator, _ = holder_of(estimator)
     for holder in (estimator, getattr(estimator, "partitioner_", None)):
         linkage = getattr(holder, "linkage_", None)
         if linkage is not None:
@@ -86,6 +117,7 @@ def confusion_of(estimator: Any) -> Any:
     ValueError
         If it holds none.
     """
+    estimator, _ = holder_of(estimator)
     confusion = getattr(estimator, "confusion_", None)
     if confusion is None:
         raise ValueError(
@@ -117,6 +149,7 @@ def tree_of(estimator: Any, partition: LabelPartition) -> ArrayLike | ClassTree:
     ValueError
         If there is none.
     """
+    estimator, _ = holder_of(estimator)
     linkage = linkage_of(estimator)
     confusion = getattr(estimator, "confusion_", None)
     if linkage is not None and (

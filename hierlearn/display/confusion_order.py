@@ -293,7 +293,8 @@ class ConfusionOrderDisplay:
         ----------
         estimator : estimator instance
             Fitted :class:`~hierlearn.HierarchicalDecompositionClassifier`, or another
-            classifier with a ``partition_`` and, without X and y, a ``confusion_``.
+            classifier with a ``partition_`` and, without X and y, a ``confusion_``; a Pipeline or
+            a search that ends in one.
         X : array-like of shape (n_samples, n_features), default=None
             Samples to predict. None to draw the held-out confusion of the base classifier,
             which the partition was learnt from.

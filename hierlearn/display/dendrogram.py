@@ -256,7 +256,7 @@ class ClassDendrogramDisplay:
         estimator : estimator instance
             Fitted :class:`~hierlearn.HierarchicalDecompositionClassifier`,
             :class:`~hierlearn.ConfusionLinkagePartitioner` or another estimator with a
-            ``partition_`` and one of the above.
+            ``partition_`` and one of the above; a Pipeline or a search that ends in one.
         class_names : array-like of shape (K,), default=None
             Names of the classes, in the order of ``classes_``. None for ``classes_``.
         cluster_names : array-like of shape (n_clusters,), default=None

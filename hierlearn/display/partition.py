@@ -10,7 +10,12 @@ from hierlearn._names import group_name
 from hierlearn.display import _bars
 from hierlearn.display._labels import check_names
 from hierlearn.display._order import check_confusion
-from hierlearn.display._sources import check_pair, confusion_from_labels, partition_of
+from hierlearn.display._sources import (
+    check_pair,
+    confusion_from_labels,
+    holder_of,
+    partition_of,
+)
 from hierlearn.display._style import (
     INK,
     axes_of,
@@ -205,7 +210,7 @@ class PartitionDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            Fitted, with a ``partition_``.
+            Fitted, with a ``partition_``; a Pipeline or a search that ends in one.
         X : array-like of shape (n_samples, n_features), default=None
             Samples to predict. None for the held-out confusion that the estimator keeps; without
             that, sizes only.
@@ -234,7 +239,7 @@ class PartitionDisplay:
         """
         require_matplotlib("PartitionDisplay.from_estimator")
         partition = partition_of(estimator)
-        confusion = getattr(estimator, "confusion_", None)
+        confusion = getattr(holder_of(estimator)[0], "confusion_", None)
         if check_pair(X, y):
             confusion = confusion_from_labels(partition, y, estimator.predict(X), sample_weight)
         display = cls(partition, confusion, class_names=class_names, cluster_names=cluster_names)

@@ -11,7 +11,7 @@ from scipy import sparse
 from hierlearn._names import group_name, readable_name
 from hierlearn.display import _bars
 from hierlearn.display._labels import check_names, cluster_number
-from hierlearn.display._sources import check_labels_known, partition_of
+from hierlearn.display._sources import check_labels_known, holder_of, partition_of
 from hierlearn.display._style import (
     INK,
     axes_of,
@@ -443,6 +443,7 @@ def _visits(estimator: Any, X: Any, n_clusters: int, kind: str) -> Any:
     """Return visits, or weights, of every row and cluster."""
     if kind not in ("auto", "visits", "weight"):
         raise ValueError(f"kind must be 'auto', 'visits' or 'weight'. Got {kind!r} instead.")
+    estimator, X = holder_of(estimator, X)
     weighs = hasattr(estimator, "fine_estimators_")
     if not hasattr(estimator, "decision_path") or (kind == "weight" and not weighs):
         raise ValueError(

@@ -3,8 +3,16 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from hierlearn.display import PartitionDisplay
+from hierlearn.display import (
+    ClassDendrogramDisplay,
+    ConfusionOrderDisplay,
+    PartitionDisplay,
+    RoutingDisplay,
+)
 from hierlearn.exceptions import PartitionError
 from hierlearn.partition import LabelPartition
 
@@ -48,6 +56,30 @@ def test_estimators_give_their_confusion_or_predictions(linked_classifier, digit
         PartitionDisplay.from_estimator(linked_classifier, X)
     with pytest.raises(PartitionError, match="y_true must hold classes of the partition"):
         PartitionDisplay.from_predictions([99], [0], linked_classifier.partition_)
+
+
+def _pipeline(clf):
+    pipeline = make_pipeline(FunctionTransformer(np.negative), clf)
+    pipeline[0].fit([[0.0]])
+    return pipeline
+
+
+def _search(clf):
+    search = GridSearchCV(clf, {})
+    search.best_estimator_ = _pipeline(clf)
+    return search
+
+
+@pytest.mark.parametrize("wrapped", [_pipeline, _search])
+def test_pipelines_and_searches_show_what_they_hold(wrapped, linked_classifier, digits):
+    found, X, y = wrapped(linked_classifier), digits[0][:100], digits[1][:100]
+    shown = PartitionDisplay.from_estimator(found)
+    np.testing.assert_array_equal(shown.confusion, linked_classifier.confusion_)
+    ConfusionOrderDisplay.from_estimator(found)
+    ClassDendrogramDisplay.from_estimator(found)
+    routed = RoutingDisplay.from_estimator(found, -X, y)
+    expected = RoutingDisplay.from_estimator(linked_classifier, X, y)
+    np.testing.assert_array_equal(routed.flow, expected.flow)
 
 
 @pytest.mark.parametrize(("n_classes", "n_groups"), [(10, 3), (100, 12), (1000, 150)])
