@@ -20,6 +20,12 @@ _SHARES = {
     "soft": "Of the posteriors of held-out rows of a cluster's classes, mean share on",
     "hard": "Of the held-out rows of a cluster's classes, mean share taken for",
 }
+_ALLOCATIONS = {
+    "equal": "of equal size",
+    "cardinality": "sized by the classes of their clusters",
+    "data": "sized by the samples of their clusters",
+    "difficulty": "sized by the confusion in their clusters",
+}
 
 
 def summarise(
@@ -120,7 +126,7 @@ def _head_settings(estimator: Any) -> Iterable[tuple[str, str]]:
     plans = estimator.plans_
     n_heads = sum(plan.n_heads for plan in plans)
     rounds = f" in {len(plans)} rounds" if len(plans) > 1 else ""
-    yield "heads", f"{n_heads}{rounds}, capacity by {estimator.allocation}"
+    yield "heads", f"{n_heads}{rounds}, {_ALLOCATIONS[estimator.allocation]}"
     yield "evaluated", _evaluated_text(estimator.network_.evaluate)
     kept = {"keep": "kept", "warm": "trained on", "reinitialise": "drawn anew and trained"}
     tuned = "; all layers fine-tuned" if estimator.fine_tune else ""

@@ -133,6 +133,10 @@ def test_a_loaded_estimator_says_what_is_left(hierarchy):
     assert "flat network" not in [row[0] for row in loaded.summary().tables[1].rows]
 
 
+def test_size_of_heads_is_in_words(augmented):
+    assert "of equal size" in str(augmented.summary())
+
+
 def test_each_round_of_heads_has_its_clusters(augmented):
     captions = [table.caption for table in augmented.summary().tables]
     assert captions[-2:] == ["Clusters of round 1", "Clusters of round 2"]
