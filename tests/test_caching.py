@@ -373,7 +373,7 @@ def test_interrupted_trainings_are_not_kept(tmp_path, monkeypatch):
 def test_killed_fits_end_in_the_same_model(tmp_path):
     script = Path(__file__).parent / "long" / "killed_fit.py"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(tmp_path), "alone", "2"]
+    command = [sys.executable, str(script), str(tmp_path), "alone", "2", "200"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     for kill in json.loads(ran.stdout)["kills"]:
