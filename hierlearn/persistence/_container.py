@@ -55,6 +55,9 @@ def write(path: str | os.PathLike[str], parts: Iterable[tuple[str, bytes]]) -> N
             for name, content in [(MANIFEST, text), *stored]:
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
         os.replace(temporary, path)
+    except OSError as error:  # of a file that nobody asked for
+        temporary.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -403,3 +403,14 @@ def test_partitions_are_loaded_without_torch(path):
 def test_tensors_that_are_not_dense_are_refused(path):
     with pytest.raises(ValueError, match="must be dense"):
         save(torch.eye(3).to_sparse(), path)
+
+
+def test_what_cannot_be_written_is_named_as_it_was_given(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "no/such/model"):
+        path = tmp_path / name
+        with pytest.raises(OSError, match="directory") as raised:
+            save(LabelPartition([0, 1], [0, 1]), path)
+        assert raised.value.filename == str(path)
+        assert raised.value.filename2 is None
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
