@@ -149,6 +149,11 @@ def as_labels(y: Any) -> Any:
     """
     if sparse.issparse(y):
         return y
+    if y is None:
+        raise UnsupportedTargetError(
+            "y must be given: fitting requires y to be passed, but the target y is None; pass a "
+            "label for every sample."
+        )
     check_unmasked(y, "y")
     try:
         labels = np.asarray(y)

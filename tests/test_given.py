@@ -36,6 +36,11 @@ def test_missing_labels_are_refused(y):
         as_labels(y)
 
 
+def test_no_labels_at_all_are_refused():
+    with pytest.raises(UnsupportedTargetError, match="y must be given"):
+        as_labels(None)
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "string", "boolean", "category", object])
 def test_missing_labels_of_frames_are_refused(dtype):
     pandas = pytest.importorskip("pandas", reason="pandas has the frames")

@@ -72,10 +72,12 @@ def hierarchy():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_open():
+    before = set(threading.enumerate())  # some may be other tests'
     yield
     assert progress._report() is None
     assert not getattr(progress._LOCAL, "silent", False)
-    assert not any("tqdm" in type(thread).__module__ for thread in threading.enumerate())
+    begun = set(threading.enumerate()) - before
+    assert not any("tqdm" in type(thread).__module__ for thread in begun)
 
 
 def _views(monkeypatch):

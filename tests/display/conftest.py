@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from hierlearn import HierarchicalDecompositionClassifier
+from hierlearn.display import _style
 from hierlearn.partition import ConfusionLinkagePartitioner
 
 
@@ -12,6 +13,12 @@ from hierlearn.partition import ConfusionLinkagePartitioner
 def _close_figures():
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _fonts_of_matplotlib_alone(monkeypatch):
+    """Which characters have no glyph must not depend on the machine."""
+    monkeypatch.setattr(_style, "_SYSTEM_FAMILIES", ())
 
 
 @pytest.fixture(scope="session")
