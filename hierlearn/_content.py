@@ -6,6 +6,7 @@ put together in another order may be taken for another one, which costs a fit, n
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import importlib.metadata
 import os
@@ -20,7 +21,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 from sklearn import get_config
 
 from . import __version__
@@ -225,6 +226,12 @@ class _Digest:
             self._series("named", [thing.__name__, version_of(thing)])
         elif isinstance(thing, types.BuiltinFunctionType):
             self._series("named", [name_of(thing), getattr(thing, "__self__", None)])
+        elif isinstance(thing, np.ufunc) and any(
+            getattr(home, thing.__name__, None) is thing for home in (np, special)
+        ):
+            self._series("named", ["ufunc", thing.__name__])
+        elif isinstance(thing, np.ufunc):
+            raise UnknownContentError(f"{thing.__name__}, a ufunc of somebody's own")
         elif isinstance(thing, np.random.RandomState):
             self._series("random", [thing.get_state(legacy=False)])
         elif _is_tensor(thing):
@@ -344,8 +351,9 @@ class _Digest:
 
     def _reduced(self, thing: Any) -> None:
         """Add whatever pickle would write."""
+        reduce = copyreg.dispatch_table.get(type(thing))  # patterns, unions of types
         try:
-            reduced = thing.__reduce_ex__(4)
+            reduced = thing.__reduce_ex__(4) if reduce is None else reduce(thing)
         except UnknownContentError:
             raise
         except Exception as error:

@@ -3,6 +3,7 @@
 import enum
 import functools
 import io
+import re
 import subprocess
 import sys
 import types
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import sparse
+from scipy import sparse, special
 from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -55,6 +56,10 @@ MAKERS = {
     "partial": lambda: partial(np.sum, axis=0),
     "class": lambda: torch.optim.Adam,
     "type": lambda: torch.float64,
+    "ufunc": lambda: np.exp,
+    "other ufunc": lambda: special.expit,
+    "pattern": lambda: re.compile("a"),
+    "union": lambda: int | None,
     "random state": lambda: np.random.RandomState(3),
     "view": lambda: RowView(np.arange(6.0).reshape(3, 2))[1:],
     "bits": lambda: torch.ones(3, dtype=torch.bfloat16),
