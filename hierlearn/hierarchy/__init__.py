@@ -3,7 +3,8 @@
 from .cluster_statistics import cluster_statistics, size_statistics
 from .cluster_task import ClusterTask, Selection, Training
 from .decomposition import HierarchicalDecompositionClassifier
-from .family import Family, FamilyPlan, Member, fit_family
+from .family import Family, FamilyPlan, Member
+from .family_training import fit_family
 from .members import OnTrunk
 from .meta_model import MetaModel, fit_meta_model
 from .mixing import MixingChoice, choose_mixing

@@ -54,7 +54,8 @@ from ..partition import (
 from ..summary import SummaryMixin
 from .choosing import candidates_of, partition_statistics, selects, with_backbones
 from .exporting import hierarchy_module
-from .family import FamilyPlan, branches_from, choose_members, fit_family
+from .family import FamilyPlan
+from .family_training import branches_from, choose_members, fit_family
 from .input import (
     check_prefit,
     check_settings,

@@ -15,7 +15,7 @@ from .._validation import check_any_weight, check_two_classes, check_weights, nu
 from ..exceptions import UnsupportedTargetError
 from ..partition import LabelPartition
 from .choosing import candidates_of, selects
-from .family import BRANCH, branches_from
+from .family_training import BRANCH, branches_from
 from .sources import TRUNK, on_source, source_of
 
 

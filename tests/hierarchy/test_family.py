@@ -19,7 +19,7 @@ from hierlearn import (
 )
 from hierlearn._input import unfrozen
 from hierlearn.hierarchy import FamilyPlan, fit_family
-from hierlearn.hierarchy.family import branches_from
+from hierlearn.hierarchy.family_training import branches_from
 from hierlearn.partition import TrainingRows
 
 NAMES = np.array([f"digit {code}" for code in range(10)])

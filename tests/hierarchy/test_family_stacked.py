@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 from skorch.callbacks import Callback
 
 from hierlearn import HierarchicalDecompositionClassifier, LabelPartition, TorchMLPClassifier
-from hierlearn.hierarchy import FamilyPlan, OnTrunk, family, fit_family, stacking
+from hierlearn.hierarchy import FamilyPlan, OnTrunk, family_training, fit_family, stacking
 from hierlearn.partition import TrainingRows
 
 OVERLAPPING = LabelPartition.from_groups([[0, 1, 2, 3], [4, 5, 6, 0], [7, 8, 9, 0, 5]], range(10))
@@ -51,14 +51,14 @@ def passes(monkeypatch):
         found.append(together(*args, **kwargs))
         return found[-1]
 
-    together = family.fit_clusters_together
-    monkeypatch.setattr(family, "fit_clusters_together", spy)
+    together = family_training.fit_clusters_together
+    monkeypatch.setattr(family_training, "fit_clusters_together", spy)
     return found
 
 
 def in_turn(monkeypatch, *args):
     with monkeypatch.context() as context:
-        context.setattr(family, "stacks", lambda estimator: False)
+        context.setattr(family_training, "stacks", lambda estimator: False)
         return fit_family(*args)
 
 
