@@ -218,7 +218,7 @@ def test_convolutional_base_with_heads_on_its_maps(train, test, heads, evaluate)
         base, APART, evaluate=evaluate, **{**SMALL, "cv": 0.3, **heads}
     ).fit(X, train[1])
     assert clf._opened.attach_shape == (6, 4, 4)
-    assert clf.score(X_test, test[1]) > 0.7
+    assert clf.score(X_test, test[1]) > 0.6
 
 
 def test_features_too_large_to_keep_give_the_same_heads(base, train, monkeypatch):
