@@ -56,6 +56,7 @@ copybutton_selector = "div:not(.highlight-none) > div.highlight > pre"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
+    "ignore_pattern": "train_with_",  # a script for a launcher, shown where it is explained
     "gallery_dirs": "auto_examples",
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "api/backreferences",
