@@ -57,7 +57,7 @@ def write(path: str | os.PathLike[str], parts: Iterable[tuple[str, bytes]]) -> N
         os.replace(temporary, path)
     except OSError as error:  # of a file that nobody asked for
         temporary.unlink(missing_ok=True)
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
