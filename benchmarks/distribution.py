@@ -90,7 +90,7 @@ def main():
     # Without Dask's own setting of malloc, which has every step of a training ask for memory anew.
     dask.config.set({"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1}})
     with (
-        LocalCluster(n_workers=given.workers, threads_per_worker=1, dashboard_address=None) as here,
+        LocalCluster(n_workers=given.workers, threads_per_worker=1, dashboard_address=":0") as here,
         Client(here) as client,
     ):
         timed(model, X[:1000], y[:1000], "dask")  # workers have loaded what they need
